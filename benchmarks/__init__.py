@@ -1,0 +1,1 @@
+"""What the plugin costs beside what a user would do without it: `python -m benchmarks`."""

@@ -1,0 +1,39 @@
+"""What the cases of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmarks import repositories
+from benchmarks.processes import Packages, packages
+
+_SIZES = {
+    "small": repositories.SMALL,
+    "stages": repositories.STAGES,
+    "folder": repositories.FOLDER,
+    "git": repositories.GIT,
+}
+
+
+@dataclass
+class Bench:
+    """``base`` is the folder everything is built in; ``quick`` means a sixth of the rounds."""
+
+    base: str
+    quick: bool = False
+    _packages: list[Packages] = field(default_factory=list)
+
+    @property
+    def packages(self) -> Packages:
+        """Return the installed packages, with and without the plugin."""
+        if not self._packages:
+            self._packages.append(packages(self.base))
+        return self._packages[0]
+
+    def rounds(self, count: int, least: int = 3) -> int:
+        """Return how many rounds to do of ``count``."""
+        return max(least, count // 6) if self.quick else count
+
+    def repository(self, name: str) -> str:
+        """Return the path of a generated repository."""
+        return repositories.repository(self.base, name, _SIZES[name])

@@ -1,0 +1,1 @@
+"""What code and data is this, now or at a commit."""

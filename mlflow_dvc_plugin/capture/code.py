@@ -1,0 +1,199 @@
+"""The commit that the running code comes from, and whether the code differs from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from mlflow_dvc_plugin import gitdir, gitrepo
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.loaded import LoadedFiles, main_script
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import GitError, Status
+from mlflow_dvc_plugin.provenance import Code
+
+T = TypeVar("T")
+# Share of the time that is left for listing untracked files; a huge folder of them must not
+# cost the answer whether the tree is dirty.
+_UNTRACKED_SHARE = 0.6
+
+
+# Git's globs: `*` crosses folders.
+METADATA = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
+
+
+class GitFacts:
+    """What this process has learned of Git; each fact holds as long as the file it came from."""
+
+    def __init__(self) -> None:
+        self.loaded = LoadedFiles()
+        self._known: dict[tuple[str, ...], tuple[object, Any]] = {}
+
+    def _while_same(self, question: tuple[str, ...], file: str, ask: Callable[[], T]) -> T:
+        """Return the answer, asked again when ``file`` has changed or cannot be looked at."""
+        key = stat_key(file)
+        known = self._known.get(question)
+        if known is None or known[0] != key or key is None:
+            known = self._known[question] = (key, ask())
+        answer: T = known[1]
+        return answer
+
+    def tree(self, worktree: Worktree, commit: str, deadline: Deadline) -> str:
+        """Return the commit's tree; a commit never changes its tree."""
+        known = self._known.get(("tree", commit))
+        if known is None:
+            tree = gitrepo.tree_id(worktree, commit, deadline.remaining())
+            known = self._known["tree", commit] = (None, tree)
+        return str(known[1])
+
+    def remote_url(self, worktree: Worktree, branch: str | None) -> str | None:
+        """Return the remote's URL, read again when the repository's configuration changed."""
+        config = os.path.join(worktree.common_dir, "config")
+        question = ("url", config, branch or "")
+        return self._while_same(question, config, lambda: gitrepo.remote_url(worktree, branch))
+
+    def tracked(
+        self, worktree: Worktree, paths: Sequence[str], deadline: Deadline
+    ) -> dict[str, bool]:
+        """Return those of ``paths`` that are in the index, asked again when the index changed."""
+        if not paths:
+            return {}
+        index = os.path.join(worktree.git_dir, "index")
+        return self._while_same(
+            ("tracked", index, *paths),
+            index,
+            lambda: gitrepo.tracked_files(worktree, paths, deadline.remaining()),
+        )
+
+    def metadata(self, worktree: Worktree, deadline: Deadline) -> tuple[list[str], list[str]]:
+        """Return DVC's metadata files in the index, and those of them that Git ignores.
+
+        Asked again when the index changed.
+        """
+
+        def ask() -> tuple[list[str], list[str]]:
+            files = gitrepo.tracked(worktree, METADATA, deadline.remaining())
+            if not files:
+                return [], []
+            return files, gitrepo.tracked(worktree, METADATA, deadline.remaining(), ignored=True)
+
+        index = os.path.join(worktree.git_dir, "index")
+        return self._while_same(("metadata", index), index, ask)
+
+
+def stat_key(path: str) -> tuple[int, int, int, int] | None:
+    """Return what identifies a file's content as Git does, None when it cannot be looked at."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return None
+    return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+
+def code_worktree(cwd: str | None, facts: GitFacts, deadline: Deadline) -> Worktree | None:
+    """Return the worktree of the main script when the script is tracked there, else of ``cwd``."""
+    here = gitdir.find_worktree(cwd) if cwd else None
+    script = main_script()
+    if script is None:
+        return here
+    there = gitdir.find_worktree(os.path.dirname(script))
+    if there is None or there == here:
+        return here
+    name = os.path.relpath(
+        os.path.join(os.path.realpath(os.path.dirname(script)), os.path.basename(script)),
+        there.toplevel,
+    )
+    try:
+        tracked = facts.tracked(there, [name.replace(os.sep, "/")], deadline)
+    except GitError:
+        return here
+    return there if tracked else here
+
+
+def git_status(
+    worktree: Worktree, deadline: Deadline, warnings: list[tuple[str, str]]
+) -> Status | None:
+    """Ask Git for the state of the worktree; what it cannot answer stands in ``warnings``.
+
+    Listing untracked files may use only a part of the time; then the rest is asked without them.
+    """
+    for untracked in (True, False):
+        left = deadline.remaining()
+        try:
+            return gitrepo.status(
+                worktree, left * _UNTRACKED_SHARE if untracked else left, untracked
+            )
+        except GitError as error:
+            last = error
+            if error.code is not None or "not found" in error.message:
+                break
+    hint = f"; run: {last.hint}" if last.hint else "; run: mlflow-dvc status --hash"
+    warnings.append(("git", f"the Git state is unknown: {last.message}{hint}"))
+    return None
+
+
+def capture_code(  # noqa: PLR0913, PLR0917
+    worktree: Worktree,
+    status: Status | None,
+    facts: GitFacts,
+    deadline: Deadline,
+    warnings: list[tuple[str, str]],
+    written_by_dvc: Callable[[str], bool],
+) -> Code:
+    """Describe the code of a run.
+
+    ``written_by_dvc`` tells the paths that a running DVC stage writes itself: they make nothing
+    dirty.
+    Whatever Git does not answer is None in the result and named in ``warnings``.
+    """
+    if status is None:
+        commit, branch = gitdir.read_head(worktree)
+        return Code(worktree.toplevel, commit, branch)
+    dirty_paths = [path for path in status.changed if not written_by_dvc(path)]
+    dirty: bool | None = bool(dirty_paths)
+    tree = url = None
+    try:
+        dirty_paths += _not_in_head(worktree, set(dirty_paths), facts, deadline)
+        dirty = bool(dirty_paths)
+        if status.commit and not dirty and not status.changed:
+            tree = facts.tree(worktree, status.commit, deadline)
+    except GitError as error:
+        # Known changes are known; that there are no others is not.
+        dirty = dirty or None
+        warnings.append(("git", f"the Git state is unknown: {error.message}"))
+    try:
+        url = facts.remote_url(worktree, status.branch)
+    except GitError as error:
+        warnings.append(("remote", error.message))
+    return Code(
+        toplevel=worktree.toplevel,
+        commit=status.commit,
+        branch=status.branch,
+        dirty=dirty,
+        dirty_paths=tuple(dirty_paths),
+        tree=tree,
+        untracked=None if status.untracked is None else len(status.untracked),
+        remote_url=url,
+    )
+
+
+def _not_in_head(
+    worktree: Worktree, changed: set[str], facts: GitFacts, deadline: Deadline
+) -> list[str]:
+    """Return the loaded files that HEAD does not hold and ``git status`` does not name."""
+    paths = [path for path in facts.loaded.inside(worktree.toplevel) if path not in changed]
+    tracked = facts.tracked(worktree, paths, deadline)
+    return [path for path in paths if not _as_in_index(worktree, path, tracked, deadline)]
+
+
+def _as_in_index(
+    worktree: Worktree, path: str, tracked: dict[str, bool], deadline: Deadline
+) -> bool:
+    """Tell whether a loaded file is what the index holds, were it clean for ``git status``.
+
+    ``assume-unchanged`` hides a change from ``git status``, not from the interpreter.
+    """
+    if tracked.get(path) is False:
+        return gitrepo.same_as_index(worktree, path, deadline.remaining())
+    return path in tracked

@@ -1,0 +1,133 @@
+"""Read a DVC repository: its metadata, what runs in it, and what is on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin import gitdir
+from mlflow_dvc_plugin.capture import discovery, dvcstate, metadata
+from mlflow_dvc_plugin.capture.code import git_status
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.disk import Disk
+from mlflow_dvc_plugin.capture.facts import Facts
+from mlflow_dvc_plugin.capture.files import WorktreeFiles
+from mlflow_dvc_plugin.capture.inputs import find_stage
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import GitError, Status
+from mlflow_dvc_plugin.provenance import Metadata, Stage
+
+
+@dataclass
+class DataRepo:
+    """A DVC repository during one capture.
+
+    ``toplevel`` is that of the Git worktree it lies in, else its root: paths are relative to it.
+    ``unread`` maps what could not be read to the reason.
+    """
+
+    root: str
+    facts: Facts
+    deadline: Deadline
+    warnings: list[tuple[str, str]]
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.worktree = gitdir.find_worktree(self.root)
+        self.toplevel = self.worktree.toplevel if self.worktree else self.root
+        self.store = self.facts.store(self.root)
+        self.config = self.facts.config(self.root)
+        site_cache = dvcstate.site_cache_dir(self.config.site_cache_dir)
+        self.disk = Disk(self.toplevel, self.root, self.store, self.deadline, site_cache)
+        self.metadata = Metadata()
+        self.rev: str | None = None
+        prefix = os.path.relpath(self.root, self.toplevel).replace(os.sep, "/")
+        self._prefix = "" if prefix == "." else prefix
+        self._ahead: tuple[object, Metadata] | None = None
+
+    def look_ahead(self) -> None:
+        """Look at what was there last time, while Git is busy with what is there now."""
+        last = self.store.data.get("last")
+        if isinstance(last, list) and len(last) == 2:
+            found = discovery.Found(last[0], {}, frozenset(last[1]))
+            self._ahead = (last, self._load(found))
+        self.disk.look_ahead()
+
+    def read(self, code: Worktree | None, status: Status | None) -> None:
+        """Read the metadata; ``status`` is that of the code's worktree, often the same one."""
+        if self.worktree and self.worktree != code:
+            status = git_status(self.worktree, self.deadline, self.warnings)
+            self.rev = status.commit if status else None
+        try:
+            found = self._discover(status)
+        except GitError as error:
+            self.unread["metadata files"] = error.message
+            return
+        self.unread.update(found.unknown)
+        last = [found.paths, sorted(found.absent)]
+        if self._ahead is not None and self._ahead[0] == last:
+            self.metadata = self._ahead[1]
+        else:
+            self.metadata = self._load(found)
+        self.store.data["last"] = last
+
+    def _discover(self, status: Status | None) -> discovery.Found:
+        memo = self.store.data["found"]
+        if self.worktree is None or status is None:
+            return discovery.walk_metadata_files(self.toplevel, self._prefix, memo)
+        if status.untracked is None:
+            self.unread["untracked files"] = "Git did not list them in time"
+        tracked, ignored = self.facts.git.metadata(self.worktree, self.deadline)
+        return discovery.metadata_files(
+            self.toplevel, self._prefix, tracked, status.untracked or (), memo, ignored=ignored
+        )
+
+    def _load(self, found: discovery.Found) -> Metadata:
+        files = WorktreeFiles(self.toplevel)
+        memo = self.store.data["memo"]
+        key = (found.paths, found.absent)
+        kept = self.store.loaded
+        if kept and kept[0] == key and metadata.unchanged(files, memo, found.absent):
+            return kept[1]
+        loaded = metadata.load(
+            files, self.toplevel, self._prefix, found.paths, memo, absent=found.absent
+        )
+        self.store.loaded = (key, loaded)
+        return loaded
+
+    def below(self, path: str | None) -> str | None:
+        """Return an absolute path relative to the toplevel, POSIX; None when it is not below it."""
+        if path is None:
+            return None
+        folder, name = os.path.split(path)
+        real = os.path.join(os.path.realpath(folder), name)
+        relative = os.path.relpath(real, self.toplevel).replace(os.sep, "/")
+        return None if relative.startswith("../") else relative.removeprefix(".")
+
+    def running_stage(self, address: str | None, cwd: str | None) -> Stage | None:
+        """Return the stage that ``DVC_STAGE`` names; a name that fits none is in ``unread``."""
+        if address is None:
+            return None
+        stage = find_stage(self.metadata.stages, address, self.below(cwd) or "")
+        if stage is None:
+            self.unread[f"stage {address}"] = "DVC runs it, but no dvc.yaml here has it"
+        return stage
+
+    def written_by_dvc(self, code: Worktree) -> Callable[[str], bool]:
+        """Tell what DVC itself writes while a stage runs: locks, and outputs outside the cache."""
+        if self.toplevel != code.toplevel:
+            return nothing
+        outputs = {out.path for out in self.metadata.outputs if out.stage and not out.cache}
+
+        def written(path: str) -> bool:
+            if path.rpartition("/")[2] == "dvc.lock" or path in outputs:
+                return True
+            return any(path.startswith(out + "/") for out in outputs)
+
+        return written
+
+
+def nothing(path: str) -> bool:
+    """Return False: outside a stage DVC writes nothing."""
+    return False

@@ -1,0 +1,232 @@
+"""Compare the data on disk with what the metadata says.
+
+The steady state answers from ``stat``: the fingerprint of an output whose hash is known has not
+changed. Everything else reads bytes, inside the deadline, and keeps what it learned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
+from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
+from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
+from mlflow_dvc_plugin.capture.store import Store
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.provenance import Output, OutputState
+
+# Below this many bytes reading them is quicker than, and better than, believing DVC's record.
+_WORTH_A_LOOKUP = 64 << 20
+# A file that took so many seconds without an end is tried again with this many times more.
+_HOPE = 1.5
+_TROUBLE = (OutOfTimeError, OSError, ValueError, MlflowDvcError)
+
+
+class Disk:
+    """The outputs of one DVC repository as they lie on disk during one capture."""
+
+    def __init__(
+        self, toplevel: str, root: str, store: Store, deadline: Deadline, site_cache: str | None
+    ) -> None:
+        self.toplevel = toplevel
+        self.root = root
+        self.store = store
+        self.deadline = deadline
+        self.site_cache = site_cache
+        self._stamp: int | None = None
+        self._ignores: dict[str, str] = {}
+        self._taken: dict[str, Fingerprint | None] = {}
+
+    def look_ahead(self) -> None:
+        """Take the fingerprints of the outputs that are known already."""
+        for key in self.store.data["outputs"]:
+            path = key.partition(" ")[2]
+            with contextlib.suppress(*_TROUBLE):
+                self._taken[path] = self._take(path)
+
+    def _take(self, path: str) -> Fingerprint | None:
+        # The hot path: os.path.join takes as long as the stat.
+        full = path if path[:1] == "/" else f"{self.toplevel}/{path}"
+        return fingerprint.take(full, self.deadline)
+
+    def states(self, outputs: Iterable[Output]) -> list[OutputState]:
+        """Compare outputs with their bytes, in the order of their paths.
+
+        Never raises for what the disk looks like. Of those that have to be read the small ones
+        come first: a huge file must not cost the others their answer.
+        """
+        states: dict[str, OutputState] = {}
+        unread = []
+        for output in outputs:
+            state, found = self._look(output)
+            if state is not None:
+                states[output.path] = state
+            elif found is not None:
+                unread.append((output, found))
+        for output, found in sorted(unread, key=lambda pair: pair[1].size):
+            states[output.path] = self._read(output, found)
+        return [states[path] for path in sorted(states)]
+
+    def state_of(self, output: Output) -> OutputState:
+        """Compare one output with its bytes."""
+        return self.states([output])[0]
+
+    def member(self, output: Output, path: str) -> OutputState:
+        """Compare a file or folder inside a directory output; ``path`` as in Output.
+
+        Only the whole directory has a recorded hash: while it is clean, so is the member.
+        """
+        part = replace(output, path=path, hash=None, isdir=False, size=None, nfiles=None)
+        state = self.state_of(part)
+        if state.status != "modified":
+            return state
+        whole = self.state_of(output)
+        if whole.status == "clean":
+            return OutputState(replace(part, hash=state.hash), "clean", state.hash)
+        return OutputState(part, "unknown", state.hash, f"{output.path} is {whole.status}")
+
+    def _look(self, output: Output) -> tuple[OutputState | None, Fingerprint | None]:
+        """Return the state where ``stat`` can tell it, else the fingerprint of what to read."""
+        if "://" in output.path:
+            return OutputState(output, "unknown", reason="not on this disk"), None
+        try:
+            path = output.path
+            found = self._taken[path] if path in self._taken else self._take(path)
+            if found is None:
+                return OutputState(output, "missing", reason="not on disk"), None
+            actual = self._known(output, found)
+        except _TROUBLE as error:
+            return _unknown(output, error), None
+        return (None, found) if actual is None else (_compared(output, actual), None)
+
+    def _read(self, output: Output, found: Fingerprint) -> OutputState:
+        try:
+            return _compared(output, self._learn(output, found))
+        except _TROUBLE as error:
+            return _unknown(output, error)
+
+    def _known(self, output: Output, found: Fingerprint) -> str | None:
+        """Return the hash of the bytes that had this fingerprint.
+
+        Raises OutOfTimeError for a file that could not be hashed in the time that is left now.
+        """
+        known = self.store.data["outputs"].get(_key(output))
+        if not isinstance(known, list) or len(known) != 3 or tuple(known[0]) != found:
+            return None
+        if known[1] != self._ignore_key(output, found):
+            return None
+        if isinstance(known[2], (int, float)) and self.deadline.remaining() < _HOPE * known[2]:
+            raise OutOfTimeError
+        return known[2] if isinstance(known[2], str) else None
+
+    def _learn(self, output: Output, found: Fingerprint) -> str:
+        """Hash what is on disk and remember it; raises one of _TROUBLE."""
+        if output.scheme not in hashing.SCHEMES:
+            raise ValueError(f"the hash is an {output.scheme}, which a file on disk does not have")
+        path = os.path.join(self.toplevel, output.path)
+        if self._stamp is None:
+            self._stamp = self.store.now()
+        ignore = self._ignore_key(output, found)
+        entry = self.store.data["outputs"]
+        if found.isdir:
+            actual = self._hash_folder(output, path, bool(ignore))
+        else:
+            began = time.monotonic()
+            try:
+                actual = self._hash_file(output, path)
+            except OutOfTimeError:
+                # A directory gets on with every run; one file would start anew each time.
+                entry[_key(output)] = [list(found), ignore, round(time.monotonic() - began, 1)]
+                raise
+        if fingerprint.take(path, self.deadline) != found:
+            raise ValueError(f"{output.path} changed while it was read")
+        if fingerprint.settled(found.newest, self._stamp):
+            entry[_key(output)] = [list(found), ignore, actual]
+        return actual
+
+    def _hash_file(self, output: Output, path: str) -> str:
+        recorded = self._recorded(output, {path: os.stat(path)})
+        if path in recorded:
+            return recorded[path]
+        return hashing.file_md5(path, output.scheme, self.deadline)[0]
+
+    def _hash_folder(self, output: Output, path: str, ignored: bool) -> str:
+        """Hash the files that are not known yet; what was hashed in time is kept in any case."""
+        stats = {rel: os.stat(os.path.join(path, rel)) for rel in self._files(path, ignored)}
+        known = self.store.load_files(_key(output))
+        hashes = {
+            rel: known[rel][4]
+            for rel, info in stats.items()
+            if rel in known and tuple(known[rel][:4]) == hashing.identity(info)
+        }
+        kept = len(hashes)
+        todo = {os.path.join(path, rel): rel for rel in stats if rel not in hashes}
+        recorded = self._recorded(output, {full: stats[rel] for full, rel in todo.items()})
+        try:
+            for full, rel in todo.items():
+                if full in recorded:
+                    hashes[rel] = recorded[full]
+                else:
+                    self.deadline.check()
+                    hashes[rel], stats[rel] = hashing.file_md5(full, output.scheme, self.deadline)
+        finally:
+            if len(hashes) > kept or len(known) != len(stats):
+                self._keep(output, stats, hashes)
+        return hashing.directory_hash(
+            (rel.replace(os.sep, "/"), md5) for rel, md5 in hashes.items()
+        )
+
+    def _keep(
+        self, output: Output, stats: dict[str, os.stat_result], hashes: dict[str, str]
+    ) -> None:
+        stamp = self._stamp or 0
+        self.store.save_files(
+            _key(output),
+            {
+                rel: [*hashing.identity(stats[rel]), md5]
+                for rel, md5 in hashes.items()
+                if fingerprint.settled(max(stats[rel].st_mtime_ns, stats[rel].st_ctime_ns), stamp)
+            },
+        )
+
+    def _recorded(self, output: Output, stats: dict[str, os.stat_result]) -> dict[str, str]:
+        if output.scheme != "md5" or self.site_cache is None:
+            return {}
+        if sum(info.st_size for info in stats.values()) < _WORTH_A_LOOKUP:
+            return {}
+        return dvcstate.recorded(self.root, stats, self.site_cache)
+
+    def _files(self, path: str, ignored: bool) -> Iterator[str]:
+        return datafiles.data_files(self.root, path, ignored, self.deadline)
+
+    def _ignore_key(self, output: Output, found: Fingerprint) -> str:
+        """Return what identifies the ``.dvcignore`` patterns above a directory, "" for none."""
+        if not found.isdir:
+            return ""
+        folder = os.path.dirname(os.path.join(self.toplevel, output.path))
+        if folder not in self._ignores:
+            self._ignores[folder] = datafiles.patterns_above(folder, self.root)
+        return self._ignores[folder]
+
+
+def _key(output: Output) -> str:
+    return f"{output.scheme} {output.path}"
+
+
+def _compared(output: Output, actual: str) -> OutputState:
+    if actual == output.hash:
+        return OutputState(output, "clean", actual)
+    reason = "differs from its metadata" if output.hash else "no hash in its metadata"
+    return OutputState(output, "modified", actual, reason)
+
+
+def _unknown(output: Output, error: Exception) -> OutputState:
+    if isinstance(error, OutOfTimeError):
+        reason = "not hashed within the budget"
+    else:
+        reason = " ".join(str(error).split())[:200]
+    return OutputState(output, "unknown", reason=reason)

@@ -1,0 +1,42 @@
+"""What one process keeps between captures; every part checks itself what still holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.capture.code import GitFacts, stat_key
+from mlflow_dvc_plugin.capture.dvcconfig import DvcConfig, config_files, read_config
+from mlflow_dvc_plugin.capture.store import Store
+from mlflow_dvc_plugin.config import Settings, read_settings, settings_identity
+
+
+@dataclass
+class Facts:
+    """The facts of a process: of Git, of each DVC repository, of settings and configuration."""
+
+    git: GitFacts = field(default_factory=GitFacts)
+    _stores: dict[str, Store] = field(default_factory=dict)
+    _settings: tuple[object, tuple[Settings, list[str]]] | None = None
+    _config: tuple[object, DvcConfig] | None = None
+
+    def store(self, root: str) -> Store:
+        """Return the store of the DVC repository at ``root``."""
+        if root not in self._stores:
+            self._stores[root] = Store(root)
+        return self._stores[root]
+
+    def settings(self, toplevel: str | None) -> tuple[Settings, list[str]]:
+        """Return the settings and what is wrong with them, read again when they changed."""
+        key = settings_identity(toplevel)
+        if self._settings is None or self._settings[0] != key:
+            self._settings = (key, read_settings(toplevel))
+        return self._settings[1]
+
+    def config(self, root: str) -> DvcConfig:
+        """Return DVC's configuration, read again when one of its files changed."""
+        dvc_dir = os.path.join(root, ".dvc")
+        key = (root, *map(stat_key, config_files(dvc_dir)))
+        if self._config is None or self._config[0] != key:
+            self._config = (key, read_config(dvc_dir))
+        return self._config[1]

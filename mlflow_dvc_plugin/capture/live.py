@@ -1,0 +1,113 @@
+"""What code and data is this, now? One capture, from the places to the Provenance."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.capture import places
+from mlflow_dvc_plugin.capture.background import Background
+from mlflow_dvc_plugin.capture.code import capture_code, git_status
+from mlflow_dvc_plugin.capture.data import capture_data
+from mlflow_dvc_plugin.capture.datarepo import DataRepo, nothing
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.facts import Facts
+from mlflow_dvc_plugin.capture.inputs import Rules
+from mlflow_dvc_plugin.config import Settings
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import GitError, Status
+from mlflow_dvc_plugin.provenance import Code, Data, Provenance
+
+__all__ = ["Facts", "Progress", "capture"]
+
+
+@dataclass
+class Progress:
+    """What a capture has established so far, for a caller that cannot wait for its end."""
+
+    code: Code | None = None
+    data: Data | None = None
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+
+def capture(
+    facts: Facts,
+    budget: float | None = None,
+    progress: Progress | None = None,
+    thorough: bool = False,
+) -> tuple[Provenance, Settings]:
+    """Establish the code and data of this process, now.
+
+    ``budget`` is in seconds, the setting when None; ``thorough`` takes whatever time it needs.
+    What is not answered in time is ``unknown``. ``progress`` is filled on the way.
+    """
+    progress = progress or Progress()
+    begin = places.start(progress.warnings)
+    settings, problems = facts.settings(places.settings_folder(begin.folder))
+    progress.warnings += [(problem, problem) for problem in problems]
+    deadline = Deadline(None if thorough else budget or settings.budget)
+    address = os.environ.get("DVC_STAGE") or None
+    try:
+        code, status, repo = _repositories(begin, facts, deadline, progress.warnings)
+    except OSError as error:
+        progress.warnings.append(("places", f"the repository cannot be read: {error}"))
+        code = status = repo = None
+    if repo is not None:
+        repo.read(code, status)
+    if code is not None:
+        written = repo.written_by_dvc(code) if repo and address else nothing
+        progress.code = capture_code(code, status, facts.git, deadline, progress.warnings, written)
+    if repo is not None:
+        rules = Rules(settings.inputs, settings.models)
+        stage = repo.running_stage(address, begin.folder)
+        progress.data = capture_data(repo, stage, rules)
+        repo.store.save()
+    return Provenance(
+        code=progress.code,
+        data=progress.data,
+        stage=address,
+        experiment=os.environ.get("DVC_EXP_NAME") or None,
+        warnings=tuple(progress.warnings),
+    ), settings
+
+
+def _repositories(
+    begin: places.Start, facts: Facts, deadline: Deadline, warnings: list[tuple[str, str]]
+) -> tuple[Worktree | None, Status | None, DataRepo | None]:
+    """Find the code's worktree and the DVC repository; Git looks at the one meanwhile."""
+    code = places.find_code(begin, facts.git, deadline)
+    root = places.find_dvc_root(begin, code)
+    if code is None:
+        return None, None, DataRepo(root, facts, deadline, warnings) if root else None
+    asked = Background(lambda: git_status(code, deadline, warnings))
+    if root is not None:
+        repo = DataRepo(root, facts, deadline, warnings)
+        repo.look_ahead()
+        return code, asked.result(), repo
+    status = asked.result()
+    root = _nested_root(code, status, facts, deadline, warnings) if status else None
+    return code, status, DataRepo(root, facts, deadline, warnings) if root else None
+
+
+def _nested_root(
+    code: Worktree,
+    status: Status,
+    facts: Facts,
+    deadline: Deadline,
+    warnings: list[tuple[str, str]],
+) -> str | None:
+    """Return the only DVC repository below the code's toplevel; of several none can be meant."""
+    try:
+        tracked, _ = facts.git.metadata(code, deadline)
+    except GitError as error:
+        warnings.append(("git", error.message))
+        return None
+    roots = places.nested_dvc_roots(code.toplevel, [*tracked, *(status.untracked or ())])
+    if len(roots) > 1:
+        names = ", ".join(os.path.relpath(root, code.toplevel) for root in roots[:5])
+        text = (
+            f"there are several DVC repositories ({names}), and the run was started in none of "
+            f"them: it gets no data tags; name one: export {places.REPO_VARIABLE}={roots[0]}"
+        )
+        warnings.append(("several", text))
+    return roots[0] if len(roots) == 1 else None

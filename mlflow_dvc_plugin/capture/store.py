@@ -1,0 +1,153 @@
+"""What earlier captures learned, kept between processes.
+
+One JSON file a worktree, in DVC's own scratch folder ``.dvc/tmp`` (ignored by Git, one a linked
+worktree), or in the user's cache folder when that cannot be written. Beside it one file for each
+directory output with the md5 of every file in it, read only when something has changed. All are
+replaced atomically; losing one costs time, never truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from typing import Any
+
+from mlflow_dvc_plugin.provenance import Metadata
+
+# Fingerprints are sums of Python's tuple hashes; another build may compute others.
+_VERSION = f"1 {sys.implementation.cache_tag} {sys.hash_info.width}"
+_FOLDER = "mlflow-dvc"
+_STALE = 3600.0  # seconds after which a temporary file belongs to a process that was killed
+
+
+class Store:
+    """The learned facts of one DVC repository; ``data`` is what is kept, plain JSON values."""
+
+    def __init__(self, dvc_root: str) -> None:
+        name = hashlib.md5(os.fsencode(dvc_root), usedforsecurity=False).hexdigest()
+        self.folders = (
+            os.path.join(dvc_root, ".dvc", "tmp", _FOLDER),
+            os.path.join(_user_cache(), _FOLDER, name),
+        )
+        self.data: dict[str, Any] = {}
+        # What the metadata files stated last, in memory only.
+        self.loaded: tuple[object, Metadata] | None = None
+        self._load()
+        self._saved = self._content()
+
+    def _load(self) -> None:
+        for folder in self.folders:
+            text = _read(os.path.join(folder, "state.json"))
+            try:
+                data = json.loads(text) if text else {}
+            except ValueError:
+                continue
+            if isinstance(data, dict) and data.get("version") == _VERSION:
+                self.data = data
+                break
+        for part in ("memo", "found", "outputs"):
+            if not isinstance(self.data.get(part), dict):
+                self.data[part] = {}
+
+    def save(self) -> None:
+        """Write what changed; where nothing can be written, the next process starts anew."""
+        content = self._content()
+        if content == self._saved:
+            return
+        self.data["version"] = _VERSION
+        text = json.dumps(self.data, separators=(",", ":"))
+        if self._write("state.json", text):
+            self._saved = content
+
+    def _content(self) -> tuple[object, ...]:
+        """Return what equals itself while nothing was learned.
+
+        Entries are replaced, never changed, so that comparing their identities does.
+        """
+        files = self.data["memo"].get("files")
+        known = dict(files) if isinstance(files, dict) else {}
+        found = json.dumps(self.data["found"])
+        return known, dict(self.data["outputs"]), found, self.data.get("last")
+
+    def load_files(self, key: str) -> dict[str, list[Any]]:
+        """Return what is known of the files of one directory output, by relative path."""
+        for folder in self.folders:
+            try:
+                data = json.loads(_read(os.path.join(folder, _files_name(key))) or "{}")
+            except ValueError:
+                continue
+            if isinstance(data, dict) and data.get("key") == key:
+                files = data.get("files")
+                return files if isinstance(files, dict) else {}
+        return {}
+
+    def save_files(self, key: str, files: dict[str, list[Any]]) -> None:
+        """Keep what was learned of the files of one directory output."""
+        text = json.dumps({"key": key, "files": files}, separators=(",", ":"))
+        self._write(_files_name(key), text)
+
+    def now(self) -> int:
+        """Return the present time in ns by the clock that stamps files where the facts are kept."""
+        for folder in self.folders:
+            with contextlib.suppress(OSError):
+                os.makedirs(folder, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.write(b".")
+                    file.flush()
+                    return os.fstat(file.fileno()).st_mtime_ns
+        return time.time_ns()
+
+    def _write(self, name: str, text: str) -> bool:
+        for folder in self.folders:
+            with contextlib.suppress(OSError):
+                os.makedirs(folder, exist_ok=True)
+                _replace(folder, name, text)
+                return True
+        return False
+
+
+def _replace(folder: str, name: str, text: str) -> None:
+    handle, path = tempfile.mkstemp(suffix=".tmp", prefix=name, dir=folder)
+    try:
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(path, os.path.join(folder, name))
+    except BaseException:
+        os.unlink(path)
+        raise
+    _remove_stale(folder)
+
+
+def _remove_stale(folder: str) -> None:
+    """Remove temporary files of processes that were killed while they wrote."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                if entry.name.endswith(".tmp") and time.time() - entry.stat().st_mtime > _STALE:
+                    os.unlink(entry.path)
+
+
+def _files_name(key: str) -> str:
+    name = hashlib.md5(key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return f"files-{name}.json"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _user_cache() -> str:
+    if sys.platform == "win32":
+        return os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches")
+    return os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

@@ -1,0 +1,100 @@
+"""The command ``mlflow-dvc``: one module for each verb, loaded when it is asked for.
+
+The one place that turns errors into ``error: …``, ``hint: …`` and an exit code: 0 fine, 1 found a
+problem, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
+VERBS = ("completion", "demo", "doctor", "status", "tag")
+_PROGRAM = "mlflow-dvc"
+
+
+class _Verbs(click.Group):
+    """Import a verb's module when the verb is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name}")
+        found: click.Command = module.command
+        return found
+
+
+@click.command(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  mlflow-dvc status                  what would a run started here carry?
+  mlflow-dvc status --hash           the same, comparing data of any size
+  mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
+  mlflow-dvc doctor                  is everything set up?
+  mlflow-dvc demo                    build a small project and look at its runs
+  mlflow-dvc completion bash         shell completion
+
+\b
+Exit codes: 0 fine, 1 found a problem, 2 wrong usage, 130 interrupted.""",
+)
+@click.version_option(package_name="mlflow-dvc-plugin", prog_name=_PROGRAM)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Know the Git commit and the DVC data of every MLflow run."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    try:
+        args = None if argv is None else list(argv)
+        code = cli.main(args, prog_name=_PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"hint: {_help(error)}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except MlflowDvcError as error:
+        return _fail(error.message, error.hint)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in ("", "mlflow_dvc_plugin"):
+            raise
+        return _fail(
+            f"this needs the library {name}, which is not installed here",
+            f"{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)}",
+        )
+    return code if isinstance(code, int) else 0
+
+
+_DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
+
+
+def _help(error: click.ClickException) -> str:
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{ctx.command_path if ctx else _PROGRAM} --help"
+
+
+def _fail(message: str, hint: str) -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return 1

@@ -1,0 +1,133 @@
+"""Settings: ``[tool.mlflow-dvc]`` of the toplevel's ``pyproject.toml``, each with a variable.
+
+A wrong setting never stops anything: it is reported with the values that are allowed, and the
+default is used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``budget`` is in seconds; ``inputs`` and ``models`` are patterns, None for the default."""
+
+    budget: float = 5.0
+    inputs: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    output_tags: int = 20
+
+
+VARIABLES = {
+    "budget": "MLFLOW_DVC_BUDGET",
+    "inputs": "MLFLOW_DVC_INPUTS",
+    "models": "MLFLOW_DVC_MODELS",
+    "output_tags": "MLFLOW_DVC_OUTPUT_TAGS",
+}
+ALLOWED = {
+    "budget": "a number of seconds from 0.1 to 3600",
+    "inputs": "a list of patterns (in the variable: separated by commas)",
+    "models": "a list of patterns (in the variable: separated by commas)",
+    "output_tags": "a whole number from 0 to 20",
+}
+
+
+def read_settings(toplevel: str | None) -> tuple[Settings, list[str]]:
+    """Return the settings and a sentence for each that is wrong; never raises."""
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    table = _table(toplevel, problems) if toplevel else {}
+    for name in sorted(set(table) - set(ALLOWED)):
+        known = ", ".join(sorted(ALLOWED))
+        problems.append(f"[tool.mlflow-dvc] {name} is not a setting; there are: {known}")
+    for name, allowed in ALLOWED.items():
+        for place, value in _given(name, table):
+            checked = _CHECKS[name](value)
+            if checked is None:
+                problems.append(f"{place} = {value!r} is not {allowed}; the default is used")
+            else:
+                values[name] = checked
+    return Settings(**values), problems
+
+
+def settings_identity(toplevel: str | None) -> tuple[object, ...]:
+    """Return what the settings depend on; equal means :func:`read_settings` gives the same."""
+    info: tuple[int, ...] = ()
+    if toplevel:
+        try:
+            found = os.stat(os.path.join(toplevel, "pyproject.toml"))
+            info = (found.st_ino, found.st_size, found.st_mtime_ns)
+        except OSError:
+            info = ()
+    return toplevel, info, *(os.environ.get(name) for name in VARIABLES.values())
+
+
+def flag(name: str) -> bool:
+    """Tell whether an environment switch is on."""
+    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _given(name: str, table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return (place, value), the weaker first: a wrong variable leaves the file's value."""
+    found = [(f"[tool.mlflow-dvc] {name}", table[name])] if name in table else []
+    value = os.environ.get(VARIABLES[name])
+    return [*found, (VARIABLES[name], value)] if value else found
+
+
+def _table(toplevel: str, problems: list[str]) -> Mapping[str, Any]:
+    path = os.path.join(toplevel, "pyproject.toml")
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode()
+        if "mlflow-dvc" not in text:
+            return {}
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+        table = tomllib.loads(text).get("tool", {}).get("mlflow-dvc", {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, ImportError) as error:
+        problems.append(f"{path} cannot be read ({error}); the default settings are used")
+        return {}
+    if isinstance(table, dict):
+        return table
+    problems.append(f"{path}: tool.mlflow-dvc is not a table; the default settings are used")
+    return {}
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else -1.0
+    except ValueError:
+        return None
+    return number if 0.1 <= number <= 3600 and not isinstance(value, bool) else None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.strip() in map(str, range(21)):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= 20 else None
+
+
+def _patterns(value: object) -> tuple[str, ...] | None:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        return None
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "budget": _number,
+    "inputs": _patterns,
+    "models": _patterns,
+    "output_tags": _count,
+}

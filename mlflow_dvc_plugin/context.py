@@ -1,0 +1,206 @@
+"""MLflow's entry point: every new run carries its Git commit and its DVC data hashes.
+
+MLflow loads and instantiates the class while it is itself half imported, also in its server and in
+every command: only the standard library and the abstract class may be imported here, and nothing
+may be done. ``tags()`` is called by ``start_run``, by ``log_model``, for datasets and by autolog,
+from several threads at once, and an exception or a slow answer would cost somebody a training run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from mlflow.tracking.context.abstract_context import (  # noqa: TID253 - MLflow is loaded
+    RunContextProvider,
+)
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from mlflow_dvc_plugin.capture.background import Background
+    from mlflow_dvc_plugin.capture.live import Facts, Progress
+    from mlflow_dvc_plugin.config import Settings
+    from mlflow_dvc_plugin.provenance import Provenance
+
+_logger = logging.getLogger("mlflow_dvc_plugin")
+# Seconds for which one capture answers the calls that are not the start of a run.
+_BURST = 1.0
+_GIT_KEYS = {
+    "mlflow.source.git.commit": "unknown",
+    "mlflow.source.git.branch": "HEAD",  # what `git rev-parse --abbrev-ref` says when detached
+    "mlflow.source.git.repoURL": "unknown",
+}
+
+
+class DvcRunContext(RunContextProvider):  # type: ignore[misc]
+    """Tag runs with the state of the code and the data they start from."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, _Process] = {}
+
+    def in_context(self) -> bool:
+        """Tell whether the plugin is switched on."""
+        return os.environ.get("MLFLOW_DVC_DISABLE", "").strip().lower() in ("", "0", "false", "no")
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the contract; never raises, whatever the repository looks like.
+
+        Only ``MLFLOW_DVC_STRICT=1`` makes it stop a run, at its start, with a BaseException that
+        MLflow lets through.
+        """
+        # A lock or a thread of the parent process means nothing after a fork.
+        process = self._processes.setdefault(os.getpid(), _Process())
+        starting = _called_by_start_run()
+        try:
+            tags, provenance = process.answer(starting)
+        except Exception:  # noqa: BLE001 - the provider's boundary: a run must start
+            process.warn(
+                "internal", "no tags are set because of a fault in mlflow-dvc-plugin", True
+            )
+            return {}
+        if starting and provenance is not None:
+            _refuse_if_strict(provenance)
+        return tags
+
+
+class _Process:
+    """The captures of one process: one at a time, each shared by the calls it can answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._facts: Facts | None = None
+        self._warned: set[str] = set()
+        self._left: Background[Any] | None = None
+        self._begun = -1.0
+        self._last: tuple[dict[str, str], Provenance | None] = ({}, None)
+
+    def answer(self, starting: bool) -> tuple[dict[str, str], Provenance | None]:
+        """Return the tags now.
+
+        A run's start is answered by a capture that began after it was asked for; the calls around
+        it (models, datasets, autolog's children) by one that began within the last second.
+        """
+        asked = time.monotonic()
+        # The capture that holds the lock ends within its own budget, and then may serve this call.
+        if not self._lock.acquire(timeout=60):
+            return {"dvc.status": "unknown", "git.dirty": "unknown"}, None
+        try:
+            oldest = asked if starting else asked - _BURST
+            if self._begun < oldest:
+                begun = time.monotonic()
+                self._last = self._capture()
+                self._begun = begun
+            return dict(self._last[0]), self._last[1]
+        finally:
+            self._lock.release()
+
+    def _capture(self) -> tuple[dict[str, str], Provenance | None]:
+        from mlflow_dvc_plugin.capture.live import Progress
+        from mlflow_dvc_plugin.provenance import Provenance
+        from mlflow_dvc_plugin.tags import to_tags
+
+        progress = Progress()
+        provenance, settings = self._in_time(progress)
+        if provenance is None:
+            # A system call that never returns (a dead network mount) is the one thing that the
+            # capture's own deadline cannot end.
+            progress.warnings.append((
+                "hanging",
+                "the state of code and data is unknown: the file system or Git did not answer in "
+                "time; run: mlflow-dvc status --hash",
+            ))  # fmt: skip
+            provenance = Provenance(code=progress.code, data=progress.data)
+        for reason, text in progress.warnings:
+            self.warn(reason, text)
+        tags = to_tags(provenance, settings.output_tags if settings else 20)
+        if progress.code is None and progress.data is None and "hanging" in self._warned:
+            tags |= {"git.dirty": "unknown", "dvc.status": "unknown"}
+        return _beside_mlflow(tags), provenance
+
+    def _in_time(self, progress: Progress) -> tuple[Provenance | None, Settings | None]:
+        """Capture in a thread of its own, and leave it behind when it does not come back."""
+        from mlflow_dvc_plugin.capture.background import Background
+        from mlflow_dvc_plugin.capture.live import Facts, capture
+
+        if self._left is not None and not self._left.done(0):
+            return None, None
+        facts = self._facts = self._facts or Facts()
+        asked = Background(lambda: capture(facts, progress=progress))
+        if not asked.done(_patience(facts)):
+            self._left = asked
+            self._facts = None  # the thread left behind may still change it
+            return None, None
+        return asked.result()
+
+    def warn(self, reason: str, text: str, traceback: bool = False) -> None:
+        """Warn once for each reason; from then on at the level DEBUG."""
+        level = logging.DEBUG if reason in self._warned else logging.WARNING
+        self._warned.add(reason)
+        _logger.log(level, "mlflow-dvc: %s", text, exc_info=traceback)
+
+
+def _patience(facts: Facts) -> float:
+    """Return the seconds to wait for a capture: its budget and time to finish what it does."""
+    from mlflow_dvc_plugin.capture import places
+
+    folder = places.start([]).folder
+    return facts.settings(places.settings_folder(folder))[0].budget + 0.5
+
+
+def _called_by_start_run() -> bool:
+    """Tell whether a person's own ``mlflow.start_run()`` is asking.
+
+    ``log_model``, metrics without a run and autolog start runs too, from inside MLflow, and ask
+    for context tags at the end of a training as well: those are never stopped.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if (
+            frame.f_code.co_name == "start_run"
+            and frame.f_globals.get("__name__") == "mlflow.tracking.fluent"
+        ):
+            caller = frame.f_back
+            name = caller.f_globals.get("__name__", "") if caller else ""
+            return not (name == "mlflow" or name.startswith("mlflow."))
+        frame = frame.f_back
+    return False
+
+
+def _refuse_if_strict(provenance: Provenance) -> None:
+    from mlflow_dvc_plugin.config import flag
+    from mlflow_dvc_plugin.errors import NotReproducible
+    from mlflow_dvc_plugin.verdict import obstacles
+
+    if flag("MLFLOW_DVC_STRICT"):
+        found = obstacles(provenance)
+        if found:
+            raise NotReproducible(found)
+
+
+def _beside_mlflow(tags: dict[str, str]) -> dict[str, str]:
+    """Fit the tags to what MLflow's own providers say of the same run.
+
+    A plugin overrides MLFLOW_RUN_CONTEXT, so the keys a person named there are left alone. And
+    MLflow's Git provider answers from a cache it filled at the first run of the process: a key of
+    its that is not so any more (a branch, when HEAD is detached now) has to be overwritten, for it
+    cannot be removed.
+    """
+    if tags:
+        from mlflow.tracking.context.git_context import GitRunContext
+        from mlflow.tracking.context.registry import _run_context_provider_registry as registry
+
+        for provider in registry:
+            if isinstance(provider, GitRunContext) and provider.in_context():
+                for key in provider.tags():
+                    tags.setdefault(key, _GIT_KEYS.get(key, "unknown"))
+    try:
+        named = json.loads(os.environ.get("MLFLOW_RUN_CONTEXT") or "{}")
+    except ValueError:
+        named = {}
+    return {key: value for key, value in tags.items() if key not in named}

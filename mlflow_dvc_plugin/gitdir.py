@@ -1,0 +1,93 @@
+"""Find a Git worktree and its HEAD by reading files, for when no ``git`` program can answer.
+
+The layout is Git's own (gitrepository-layout(5)): ``.git`` is a folder, or in linked worktrees
+and submodules a file ``gitdir: <path>``; a linked worktree's ``commondir`` names the folder that
+holds the refs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+_OBJECT_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A Git worktree: absolute paths of its toplevel, its own Git folder and the shared one."""
+
+    toplevel: str
+    git_dir: str
+    common_dir: str
+
+
+def find_worktree(start: str) -> Worktree | None:
+    """Return the worktree that holds the absolute path ``start``, or None.
+
+    A ``.git`` that is no repository (an empty folder, a broken link) is passed over, as Git does.
+    """
+    folder = os.path.realpath(start)
+    while True:
+        found = _worktree_at(folder)
+        if found is not None:
+            return found
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _worktree_at(folder: str) -> Worktree | None:
+    git_dir = os.path.join(folder, ".git")
+    if os.path.isfile(git_dir):
+        target = _read_text(git_dir)
+        if not target.startswith("gitdir:"):
+            return None
+        git_dir = os.path.normpath(os.path.join(folder, target[len("gitdir:") :].strip()))
+    if not os.path.lexists(os.path.join(git_dir, "HEAD")):
+        return None
+    common = _read_text(os.path.join(git_dir, "commondir")).strip()
+    common_dir = os.path.normpath(os.path.join(git_dir, common)) if common else git_dir
+    if not os.path.isdir(os.path.join(common_dir, "objects")):
+        return None
+    return Worktree(folder, git_dir, common_dir)
+
+
+def read_head(worktree: Worktree) -> tuple[str | None, str | None]:
+    """Return (commit, branch) of HEAD; each None when unborn, detached or not readable here.
+
+    Reads loose and packed refs. A ``reftable`` repository keeps its refs elsewhere: (None, None).
+    """
+    text = _read_text(os.path.join(worktree.git_dir, "HEAD")).strip()
+    if not text.startswith("ref:"):
+        return (text if _OBJECT_ID.match(text) else None), None
+    ref = text[len("ref:") :].strip()
+    branch = ref[len("refs/heads/") :] if ref.startswith("refs/heads/") else None
+    if branch == ".invalid":
+        return None, None
+    return _read_ref(worktree, ref, depth=5), branch
+
+
+def _read_ref(worktree: Worktree, ref: str, depth: int) -> str | None:
+    for base in (worktree.git_dir, worktree.common_dir):
+        text = _read_text(os.path.join(base, ref)).strip()
+        if text.startswith("ref:") and depth:
+            return _read_ref(worktree, text[len("ref:") :].strip(), depth - 1)
+        if _OBJECT_ID.match(text):
+            return text
+    for line in _read_text(os.path.join(worktree.common_dir, "packed-refs")).splitlines():
+        commit, _, name = line.partition(" ")
+        if name == ref and _OBJECT_ID.match(commit):
+            return commit
+    return None
+
+
+def _read_text(path: str) -> str:
+    """Return the file's text with undecodable bytes kept, or "" when there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,195 @@
+"""The only module that talks to Git.
+
+Processes are started with argument lists, ``--`` before paths, a time limit, machine formats and
+one environment policy: variables that name another repository are removed (GitPython's ``execute``
+can only add variables, which is why it is not used to start them), no lock is taken, nothing asks.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.gitdir import Worktree
+
+# `git rev-parse --local-env-vars`, less what only carries configuration.
+_OTHER_REPOSITORY = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE", "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
+})  # fmt: skip
+_OWN_SETTINGS = {
+    "GIT_OPTIONAL_LOCKS": "0",  # status must not write the index: 640 runs ask at once
+    "GIT_TERMINAL_PROMPT": "0",
+    "LANGUAGE": "C",
+    "LC_ALL": "C",
+}
+
+
+class GitError(MlflowDvcError):
+    """Git could not answer; ``code`` is its exit status, None when it did not run or finish."""
+
+    def __init__(self, message: str, hint: str = "", code: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Status:
+    """What ``git status`` says; paths relative to the toplevel.
+
+    ``commit`` is None when HEAD is unborn, ``branch`` when it is detached. ``changed`` are tracked
+    paths that differ from HEAD, staged or not. ``untracked`` is None when it was not asked for; a
+    nested repository stands in it with a trailing slash.
+    """
+
+    commit: str | None
+    branch: str | None
+    changed: tuple[str, ...]
+    untracked: tuple[str, ...] | None
+
+
+def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> bytes:
+    """Run ``git <args>`` in ``root`` and return its standard output.
+
+    ``timeout`` is in seconds. Raises GitError with Git's own first line and, where one is known,
+    the command that mends it.
+    """
+    env = {key: value for key, value in os.environ.items() if key not in _OTHER_REPOSITORY}
+    env.update(_OWN_SETTINGS)
+    try:
+        done = subprocess.run(
+            ["git", *args],  # noqa: S607 - the user's own Git
+            cwd=root, env=env, input=stdin, capture_output=True,
+            timeout=max(timeout, 0.001), check=False,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise GitError(f"git {args[0]} did not answer within {timeout:.1f} s") from error
+    except OSError as error:
+        raise GitError("the git program was not found", "install Git") from error
+    if done.returncode:
+        raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"), root)
+    return done.stdout
+
+
+def call_git_z(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> list[str]:
+    """Run ``git <args>`` (with ``-z``) and return its NUL-separated values, as file names."""
+    out = call_git(root, *args, stdin=stdin, timeout=timeout)
+    return [os.fsdecode(part) for part in out.split(b"\0") if part]
+
+
+def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
+    if "dubious ownership" in stderr:
+        return GitError(
+            f"Git does not read {root}: it belongs to another user",
+            f"git config --global --add safe.directory '{root}'",
+            code,
+        )
+    lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
+    return GitError(f"git {args[0]} failed ({code}): {lines[0]}", code=code)
+
+
+def status(worktree: Worktree, timeout: float, untracked: bool = True) -> Status:
+    """Ask ``git status``: HEAD, what differs from it, and what is untracked and not ignored.
+
+    Submodules count whatever the user's settings ignore, but not for untracked files inside them.
+    """
+    out = call_git(
+        worktree.toplevel, "status", "--porcelain=v2", "--branch", "-z", "--no-renames",
+        "--ignore-submodules=none", "--untracked-files=" + ("all" if untracked else "no"),
+        timeout=timeout,
+    )  # fmt: skip
+    commit = branch = None
+    changed: list[str] = []
+    others: list[str] = []
+    for record in out.split(b"\0"):
+        kind = record[:2]
+        if kind == b"? ":
+            others.append(os.fsdecode(record[2:]))
+        elif kind == b"# ":
+            _, key, value = record.split(b" ", 2)
+            if key == b"branch.oid" and value != b"(initial)":
+                commit = value.decode()
+            elif key == b"branch.head" and value != b"(detached)":
+                branch = os.fsdecode(value)
+        elif kind in {b"1 ", b"u "}:
+            fields = record.split(b" ", 8 if kind == b"1 " else 10)
+            # "S..U": a submodule in which only untracked files lie about.
+            if fields[2] != b"S..U" or fields[1] != b".M":
+                changed.append(os.fsdecode(fields[-1]))
+    return Status(commit, branch, tuple(changed), tuple(others) if untracked else None)
+
+
+def tracked(
+    worktree: Worktree, pathspecs: Iterable[str], timeout: float, ignored: bool = False
+) -> list[str]:
+    """Return the paths in the index that match ``pathspecs`` (Git's globs, from the toplevel).
+
+    With ``ignored`` only those that a ``.gitignore`` matches all the same.
+    """
+    which = ("-c", "-i", "--exclude-standard") if ignored else ("-c",)
+    return call_git_z(
+        worktree.toplevel, "ls-files", "-z", *which, "--", *pathspecs, timeout=timeout
+    )
+
+
+def tracked_files(worktree: Worktree, paths: Sequence[str], timeout: float) -> dict[str, bool]:
+    """Return those of the literal ``paths`` that are in the index, submodules included.
+
+    The value tells whether Git looks at the file's content: False for ``assume-unchanged``.
+    """
+    out = call_git(
+        worktree.toplevel, "--literal-pathspecs", "ls-files", "-z", "-v", "--recurse-submodules",
+        "--", *paths, timeout=timeout,
+    )  # fmt: skip
+    return {os.fsdecode(line[2:]): line[:1] == b"H" for line in out.split(b"\0") if line}
+
+
+def same_as_index(worktree: Worktree, path: str, timeout: float) -> bool:
+    """Tell whether the file's content is what the index holds, whatever the index's flags say."""
+    root = worktree.toplevel
+    entry = call_git(
+        root, "--literal-pathspecs", "ls-files", "-s", "-z", "--", path, timeout=timeout
+    )
+    actual = call_git(root, "hash-object", "--", path, timeout=timeout)
+    return entry.split(b" ")[1:2] == [actual.strip()]
+
+
+def tree_id(worktree: Worktree, commit: str, timeout: float) -> str:
+    """Return the id of the commit's tree."""
+    out = call_git(
+        worktree.toplevel, "rev-parse", "--verify", f"{commit}^{{tree}}", timeout=timeout
+    )
+    return out.decode().strip()
+
+
+def remote_url(worktree: Worktree, branch: str | None) -> str | None:
+    """Return the URL of ``origin``, else of the branch's remote, else of the only remote.
+
+    As the configuration states it: credentials are still in it. None when there is no such remote.
+    Raises GitError when the configuration cannot be read.
+    """
+    try:
+        import git
+    except ImportError as error:  # GitPython refuses to load without a git program
+        raise GitError("GitPython could not be loaded", "pip install GitPython") from error
+    try:
+        with git.Repo(worktree.toplevel) as repo:
+            names = [remote.name for remote in repo.remotes]
+            followed = ""
+            if branch is not None:
+                section = f'branch "{branch}"'
+                followed = str(repo.config_reader().get_value(section, "remote", default=""))
+            for name in ("origin", followed, *(names if len(names) == 1 else ())):
+                if name in names:
+                    return str(repo.remote(name).url)
+    except (git.exc.GitError, OSError, ValueError, configparser.Error) as error:
+        raise GitError(f"the remotes of {worktree.toplevel} cannot be read: {error}") from error
+    return None

@@ -1,0 +1,208 @@
+"""Inside a DVC stage the input hashes are those of the bytes on disk now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Every stage writes down what a run started in it would carry. No line here knows Git or DVC.
+SCRIPT = """\
+import json, os, sys
+from mlflow.tracking.context.registry import resolve_tags
+name, sources, target = sys.argv[1], sys.argv[2:-1], sys.argv[-1]
+with open(os.path.join(os.environ["SEEN"], name + ".json"), "w") as file:
+    json.dump(resolve_tags(), file)
+text = "".join(open(source).read() for source in sources)
+open(target, "w").write(text.upper() if name != "train" else str(len(text)))
+"""
+PIPELINE = """\
+stages:
+  prepare:
+    cmd: python step.py prepare data/raw.csv data/clean.csv
+    deps: [step.py, data/raw.csv]
+    outs: [data/clean.csv]
+  split:
+    cmd: python step.py split data/clean.csv data/half.csv
+    deps: [step.py, data/clean.csv]
+    outs: [data/half.csv]
+  train:
+    cmd: python step.py train data/half.csv data/images/cat.png metrics.json
+    deps: [step.py, data/half.csv, data/images/cat.png]
+    params: [size]
+    metrics:
+    - metrics.json:
+        cache: false
+"""
+FOREACH = """\
+stages:
+  each:
+    foreach: [a, b]
+    do:
+      wdir: sub
+      cmd: python ../step.py each-${item} ../data/${item}.csv ${item}.out
+      deps: [../step.py, "../data/${item}.csv"]
+      outs: ["${item}.out"]
+"""
+
+
+def md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "seen").mkdir()
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    return tmp_path / "seen"
+
+
+@pytest.fixture
+def pipeline(repo: Path, seen: Path, git: Any, dvc: Any) -> Path:
+    (repo / "step.py").write_text(SCRIPT)
+    (repo / "dvc.yaml").write_text(PIPELINE)
+    (repo / "params.yaml").write_text("size: 1\n")
+    (repo / "data/raw.csv").write_text("raw\n")
+    (repo / "data/images/cat.png").write_text("a cat")
+    dvc("add", "--quiet", "data/raw.csv", "data/images")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "pipeline")
+    # `dvc exp` asks the repository who commits, and overlooks GIT_CONFIG_GLOBAL.
+    git("config", "user.name", "Test")
+    git("config", "user.email", "test@example.org")
+    return repo
+
+
+def run_dvc(*args: str) -> None:
+    """Run DVC in a process of its own, as a person does."""
+    command = [sys.executable, "-m", "dvc", *args]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def tags_of(seen: Path, name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((seen / f"{name}.json").read_text())
+    return found
+
+
+def manifest(seen: Path, name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(tags_of(seen, name)["dvc.manifest"])
+    return found
+
+
+def test_a_changed_upstream_shows_in_every_stage_of_one_repro(
+    pipeline: Path, seen: Path, git: Any
+) -> None:
+    run_dvc("repro", "--quiet")
+    first = {name: manifest(seen, name) for name in ("prepare", "split", "train")}
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "first results")
+    (pipeline / "data/raw.csv").write_text("raw, and more\n")
+    run_dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
+    git("commit", "--quiet", "--all", "--message", "new data")
+    run_dvc("repro", "--quiet")
+    assert manifest(seen, "prepare") == {"data/raw.csv": md5(pipeline / "data/raw.csv")}
+    assert manifest(seen, "split") == {"data/clean.csv": md5(pipeline / "data/clean.csv")}
+    assert manifest(seen, "train") == {
+        "data/half.csv": md5(pipeline / "data/half.csv"),
+        "data/images/cat.png": md5(pipeline / "data/images/cat.png"),
+    }
+    assert all(manifest(seen, name) != found for name, found in first.items())
+    for name in first:
+        tags = tags_of(seen, name)
+        assert (tags["dvc.status"], tags["dvc.stage"]) == ("clean", name)
+        assert tags["git.dirty"] == "false", "what DVC writes while it runs makes nothing dirty"
+        assert "dvc.missing" not in tags
+        assert "git.tree" not in tags or name == "prepare"
+
+
+def test_a_stage_that_runs_with_code_that_is_not_committed_is_dirty(
+    pipeline: Path, seen: Path
+) -> None:
+    (pipeline / "step.py").write_text(SCRIPT + "# changed\n")
+    run_dvc("repro", "--quiet")
+    assert tags_of(seen, "prepare")["git.dirty"] == "true"
+
+
+def test_the_data_that_a_stage_changed_is_modified_not_what_the_lock_says(
+    pipeline: Path, seen: Path, git: Any
+) -> None:
+    run_dvc("repro", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "results")
+    (pipeline / "data/half.csv").write_text("edited by hand\n")
+    run_dvc("repro", "--quiet", "--single-item", "--force", "train")
+    tags = tags_of(seen, "train")
+    assert tags["dvc.status"] == "modified"
+    assert manifest(seen, "train")["data/half.csv"] == md5(pipeline / "data/half.csv")
+    assert json.loads(tags["dvc.changed"]) == ["data/half.csv"]
+
+
+def test_foreach_stages_with_a_working_directory_know_their_own_input(
+    repo: Path, seen: Path, git: Any
+) -> None:
+    (repo / "step.py").write_text(SCRIPT)
+    (repo / "dvc.yaml").write_text(FOREACH)
+    (repo / "sub").mkdir()
+    (repo / "sub/.keep").write_text("")
+    for name in "ab":
+        (repo / f"data/{name}.csv").write_text(name)
+    run_dvc("add", "--quiet", "data/a.csv", "data/b.csv")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "foreach")
+    run_dvc("repro", "--quiet")
+    for name in "ab":
+        assert manifest(seen, f"each-{name}") == {
+            f"data/{name}.csv": md5(repo / f"data/{name}.csv")
+        }
+        assert tags_of(seen, f"each-{name}")["dvc.stage"] == f"each@{name}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [(), ("--temp",), ("--queue",)], ids=["workspace", "temp", "queue"])
+def test_an_experiment_carries_its_own_code_data_and_name(
+    pipeline: Path, seen: Path, git: Any, how: tuple[str, ...]
+) -> None:
+    run_dvc("repro", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "results")
+    head = git("rev-parse", "HEAD")
+    shutil.rmtree(seen)
+    seen.mkdir()
+    # Changed in the workspace only: `--temp` and `--queue` take it along, and it is not in HEAD.
+    (pipeline / "data/raw.csv").write_text("for the experiment\n")
+    run_dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
+    run_dvc("exp", "run", "--name", "try-1", "--set-param", "size=2", *how)
+    if how == ("--queue",):
+        run_dvc("queue", "start")
+        run_dvc("queue", "logs", "try-1", "--follow")
+    tags = tags_of(seen, "train")
+    assert tags["dvc.exp"] == "try-1"
+    assert tags["dvc.stage"] == "train"
+    assert tags["mlflow.source.git.commit"] == head
+    assert tags["git.dirty"] == "true", "params.yaml differs from HEAD"
+    assert tags["dvc.status"] == "clean"
+    raw = hashlib.md5(b"for the experiment\n").hexdigest()
+    half = hashlib.md5(b"FOR THE EXPERIMENT\n").hexdigest()
+    assert manifest(seen, "prepare") == {"data/raw.csv": raw}
+    assert manifest(seen, "train")["data/half.csv"] == half
+
+
+def test_a_stage_that_no_pipeline_here_has_is_unknown(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow_dvc_plugin.context import DvcRunContext
+
+    monkeypatch.setenv("DVC_STAGE", "gone")
+    tags = DvcRunContext().tags()
+    assert tags["dvc.status"] == "unknown"
+    assert "dvc.hash" not in tags
+    assert tags["dvc.stage"] == "gone"

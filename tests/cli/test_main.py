@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from mlflow_dvc_plugin.cli import VERBS
+
+from .conftest import Command
+
+CODE_AFTER = "import sys; from mlflow_dvc_plugin.cli import main; main({args}); print(*sys.modules)"
+
+
+def test_version_is_that_of_the_package(command: Command) -> None:
+    assert command("--version").out.split()[-1] == version("mlflow-dvc-plugin")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example_for_every_verb(command: Command, verb: str) -> None:
+    assert f"mlflow-dvc {verb}" in command("--help").out
+    done = command(verb, "--help")
+    assert done.code == 0
+    assert f"  mlflow-dvc {verb}" in done.out.partition("Examples:")[2].replace('"$(', "  ")
+
+
+def test_no_verb_shows_the_help(command: Command) -> None:
+    assert command() == command("--help")
+
+
+def test_wrong_usage_names_the_help_and_has_exit_code_2(command: Command) -> None:
+    assert command("stauts").code == 2
+    done = command("status", "--hsah")
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert done.err.endswith("hint: mlflow-dvc status --help\n")
+
+
+@pytest.mark.parametrize("args", [["--help"], ["status", "--help"], ["completion", "bash"]])
+def test_help_and_completion_load_no_heavy_library(args: list[str], tmp_path: Path) -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", CODE_AFTER.format(args=args)], capture_output=True, text=True, check=True
+    ).stdout
+    loaded = set(out.splitlines()[-1].split())
+    assert "mlflow_dvc_plugin.cli" in loaded
+    assert not loaded & {"mlflow", "dvc", "git", "rich", "yaml"}
+
+
+@pytest.mark.parametrize("words", ["mlflow-dvc st", "mlflow-dvc status --j"])
+def test_completion_completes_verbs_and_options(words: str, tmp_path: Path) -> None:
+    env = {
+        **os.environ, "_MLFLOW_DVC_COMPLETE": "bash_complete", "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow_dvc_plugin.cli"], env=env, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.split(",")[-1].strip().startswith(words.split()[-1])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_each_shell(command: Command, shell: str) -> None:
+    done = command("completion", shell)
+    assert done.code == 0
+    assert f"_MLFLOW_DVC_COMPLETE={shell}_complete" in done.out
+
+
+def test_a_missing_library_is_an_error_with_the_install_line(process: Command) -> None:
+    done = process("tag", "0", without=("mlflow",))
+    assert done.code == 1
+    assert done.err == (
+        "error: this needs the library mlflow, which is not installed here\n"
+        f"hint: {sys.executable} -m pip install mlflow\n"
+    )
+
+
+def test_an_interrupt_has_exit_code_130_and_no_traceback(repo: Path) -> None:
+    with open("data/train.csv", "wb") as file:
+        file.truncate(1 << 38)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow_dvc_plugin.cli", "status", "--hash"], stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "interrupted\n")
