@@ -28,7 +28,8 @@ STAMP := $(VENV)/.installed
 SELF := '.[s3,test,dev]'
 SELF_LOWEST := '.[s3,test]'
 LOWEST := $(VENV)-lowest
-PYTEST_PARALLEL := -m pytest -n $(WORKERS)
+# loadgroup: tests that share a server run on one worker, which starts it once.
+PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadgroup
 
 # $(call create,venv,python): uv is some ten times faster than pip, but pip does where uv has no wheel.
 define create
@@ -75,14 +76,13 @@ lint: $(STAMP)
 	git ls-files -z --cached --others --exclude-standard -- .ci hooks | xargs -0 grep -lZ '^#!.*sh$$' | xargs -0 -r $(BIN)/shellcheck
 
 bench: $(STAMP)
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP)
-	$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+	$(BIN)/python -m pytest tests/test_docs.py tests/cli/test_readme.py $(ARGS)
 
 build: $(STAMP)
-	@rm -rf build
-	$(BIN)/python -m build --installer uv .
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python $(PYTEST_PARALLEL) $(ARGS)

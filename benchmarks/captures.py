@@ -41,7 +41,7 @@ def git(bench: Bench) -> list[Row]:
     path = bench.repository("git")
     samples = probe(path, "warm", bench.rounds(40))
     limit = Limit(1.5 * _median(samples[_GIT]), "1.5 x git status")
-    return _rows(bench, path, samples, limit, dvc=0 if bench.quick else 2)
+    return _rows(bench, path, samples, limit, dvc=0 if bench.quick else 1)
 
 
 def burst(bench: Bench) -> list[Row]:

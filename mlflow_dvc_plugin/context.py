@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("mlflow_dvc_plugin")
 # Seconds for which one capture answers the calls that are not the start of a run.
 _BURST = 1.0
+# Seconds that a capture gets even when waiting has used the budget up, and to finish what it does.
+_LEAST = 0.5
+_GRACE = 0.5
 _GIT_KEYS = {
     "mlflow.source.git.commit": "unknown",
     "mlflow.source.git.branch": "HEAD",  # what `git rev-parse --abbrev-ref` says when detached
@@ -81,60 +84,61 @@ class _Process:
         self._last: tuple[dict[str, str], Provenance | None] = ({}, None)
 
     def answer(self, starting: bool) -> tuple[dict[str, str], Provenance | None]:
-        """Return the tags now.
+        """Return the tags now, within the budget.
 
         A run's start is answered by a capture that began after it was asked for; the calls around
-        it (models, datasets, autolog's children) by one that began within the last second.
+        it (models, datasets, autolog's children) by one that began within the last second. The
+        time spent waiting for another thread's capture is taken from the budget of the own one,
+        which then finds most of what it needs done.
         """
+        from mlflow_dvc_plugin.capture.live import Facts, Progress
+
         asked = time.monotonic()
-        # The capture that holds the lock ends within its own budget, and then may serve this call.
-        if not self._lock.acquire(timeout=60):
-            return {"dvc.status": "unknown", "git.dirty": "unknown"}, None
+        facts = self._facts = self._facts or Facts()
+        budget = _budget(facts)
+        if not self._lock.acquire(timeout=budget):
+            provenance = _unknown(Progress())
+            return self._tags(provenance, 0), provenance
         try:
-            oldest = asked if starting else asked - _BURST
-            if self._begun < oldest:
-                begun = time.monotonic()
-                self._last = self._capture()
+            begun = time.monotonic()
+            if self._begun < (asked if starting else asked - _BURST):
+                left = budget - (begun - asked)
+                self._last = self._capture(facts, max(left, min(budget, _LEAST)))
                 self._begun = begun
             return dict(self._last[0]), self._last[1]
         finally:
             self._lock.release()
 
-    def _capture(self) -> tuple[dict[str, str], Provenance | None]:
+    def _capture(self, facts: Facts, budget: float) -> tuple[dict[str, str], Provenance | None]:
         from mlflow_dvc_plugin.capture.live import Progress
-        from mlflow_dvc_plugin.provenance import Provenance
-        from mlflow_dvc_plugin.tags import to_tags
 
         progress = Progress()
-        provenance, settings = self._in_time(progress)
+        provenance, settings = self._in_time(facts, budget, progress)
         if provenance is None:
-            # A system call that never returns (a dead network mount) is the one thing that the
-            # capture's own deadline cannot end.
-            progress.warnings.append((
-                "hanging",
-                "the state of code and data is unknown: the file system or Git did not answer in "
-                "time; run: mlflow-dvc status --hash",
-            ))  # fmt: skip
-            provenance = Provenance(code=progress.code, data=progress.data)
-        for reason, text in progress.warnings:
+            provenance = _unknown(progress)
+        for reason, text in provenance.warnings:
             self.warn(reason, text)
-        tags = to_tags(provenance, settings.output_tags if settings else 20)
-        if progress.code is None and progress.data is None and "hanging" in self._warned:
-            tags |= {"git.dirty": "unknown", "dvc.status": "unknown"}
-        return _beside_mlflow(tags), provenance
+        return self._tags(provenance, settings.output_tags if settings else 0), provenance
 
-    def _in_time(self, progress: Progress) -> tuple[Provenance | None, Settings | None]:
+    @staticmethod
+    def _tags(provenance: Provenance, output_tags: int) -> dict[str, str]:
+        from mlflow_dvc_plugin.tags import to_tags
+
+        return _beside_mlflow(to_tags(provenance, output_tags))
+
+    def _in_time(
+        self, facts: Facts, budget: float, progress: Progress
+    ) -> tuple[Provenance | None, Settings | None]:
         """Capture in a thread of its own, and leave it behind when it does not come back."""
         from mlflow_dvc_plugin.capture.background import Background
-        from mlflow_dvc_plugin.capture.live import Facts, capture
+        from mlflow_dvc_plugin.capture.live import capture
 
         if self._left is not None and not self._left.done(0):
             return None, None
-        facts = self._facts = self._facts or Facts()
-        asked = Background(lambda: capture(facts, progress=progress))
-        if not asked.done(_patience(facts)):
+        asked = Background(lambda: capture(facts, budget, progress))
+        if not asked.done(budget + _GRACE):
             self._left = asked
-            self._facts = None  # the thread left behind may still change it
+            self._facts = None  # the thread left behind may still change them
             return None, None
         return asked.result()
 
@@ -145,12 +149,28 @@ class _Process:
         _logger.log(level, "mlflow-dvc: %s", text, exc_info=traceback)
 
 
-def _patience(facts: Facts) -> float:
-    """Return the seconds to wait for a capture: its budget and time to finish what it does."""
+def _unknown(progress: Progress) -> Provenance:
+    """Return what is known when a capture did not come back: the rest is unknown.
+
+    A system call that never returns (a dead network mount) is the one thing that the capture's own
+    deadline cannot end.
+    """
+    from mlflow_dvc_plugin.provenance import Code, Data, Provenance
+
+    text = "Git or the file system did not answer in time"
+    hint = f"the state of code and data is unknown: {text}; run: mlflow-dvc status --hash"
+    return Provenance(
+        code=progress.code or Code(""),
+        data=progress.data or Data("", "", unread={"capture": text}),
+        warnings=(*progress.warnings, ("hanging", hint)),
+    )
+
+
+def _budget(facts: Facts) -> float:
+    """Return the seconds that one answer may take."""
     from mlflow_dvc_plugin.capture import places
 
-    folder = places.start([]).folder
-    return facts.settings(places.settings_folder(folder))[0].budget + 0.5
+    return facts.settings(places.settings_folder(places.start([]).folder))[0].budget
 
 
 def _called_by_start_run() -> bool:

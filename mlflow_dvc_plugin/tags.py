@@ -70,14 +70,15 @@ def data_hash(hashes: Mapping[str, str]) -> str:
 def output_keys(paths: Iterable[str]) -> dict[str, str]:
     """Return path → tag key of its own, ``dvc.<dotted path>``, collisions told apart."""
     plain = {path: "dvc." + _dotted(path) for path in paths}
-    times = Counter(plain.values())
+    # MySQL compares keys without regard to case, and refuses a run with two that are equal there.
+    times = Counter(map(str.lower, plain.values()))
     keys = {
-        path: f"{key}_{_short(path)}" if times[key] > 1 or _reserved(key) else key
+        path: f"{key}_{_short(path)}" if times[key.lower()] > 1 or _reserved(key.lower()) else key
         for path, key in plain.items()
     }
     # Four digits can collide too, or meet another path's plain key: then neither may speak.
-    times = Counter(keys.values())
-    return {path: key for path, key in keys.items() if times[key] == 1}
+    times = Counter(map(str.lower, keys.values()))
+    return {path: key for path, key in keys.items() if times[key.lower()] == 1}
 
 
 def public_url(url: str) -> str:

@@ -63,7 +63,6 @@ class PythonIn(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's settings away before a test module imports MLflow or DVC."""
     os.environ.setdefault("TESTS_REAL_HOME", os.path.expanduser("~"))
-    os.environ.setdefault("TESTS_REAL_ENVIRONMENT", " ".join(sorted(os.environ)))
     home = tempfile.mkdtemp(prefix="mlflow-dvc-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     os.environ.update(isolated_environment(Path(home)))

@@ -6,6 +6,9 @@ import logging
 import os
 import shutil
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,19 @@ def git_program(monkeypatch: pytest.MonkeyPatch, folder: Path, before: str) -> P
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return log
+
+
+@contextmanager
+def in_time(limit: float = 5.0) -> Iterator[None]:
+    """Fail when the block takes longer, in seconds."""
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < limit
+
+
+def let_go(fifo: Path) -> None:
+    """Remove a FIFO and wake whoever waits for it."""
+    handle = os.open(fifo, os.O_RDWR)
+    fifo.unlink()
+    time.sleep(0.05)
+    os.close(handle)

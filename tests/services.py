@@ -27,6 +27,7 @@ from stores import copy_store
 SERVICES = frozenset({"postgresql", "mlflow_server"})
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send every test that needs a server to one xdist worker."""
     for item in items:
@@ -62,7 +63,7 @@ def postgresql() -> Iterator[str]:
         settings = [f"port={port}", "listen_addresses=127.0.0.1", "max_connections=300"]
         settings += [f"unix_socket_directories={directory}", "fsync=off"]
         command = [postgres, "-D", f"{directory}/data", *(f"-c{value}" for value in settings)]
-        # Without a driver's name, as people write it: SQLAlchemy takes psycopg2 up to 2.0, then psycopg.
+        # No driver's name, as people write it: SQLAlchemy 2.0 takes psycopg2, 2.1 psycopg.
         uri = f"postgresql://mlflow@127.0.0.1:{port}"
         with running(command, directory, stop="SIGINT", uid=uid, gid=gid):
             engine = create_engine(f"{uri}/postgres", isolation_level="AUTOCOMMIT")

@@ -5,10 +5,12 @@ kill -9, the pipe closes and the server is stopped. Started in a session of its 
 reaches only the tests.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 
 
 def main(stop: str, uid: str, gid: str, *command: str) -> int:
@@ -20,14 +22,19 @@ def main(stop: str, uid: str, gid: str, *command: str) -> int:
         user=int(uid) if drop else None,
         group=int(gid) if drop else None,
         extra_groups=[] if drop else None,
+        start_new_session=True,
     )
     sys.stdin.buffer.read()
-    server.send_signal(signal.Signals[stop])
-    try:
-        return server.wait(10)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        return server.wait()
+    with contextlib.suppress(ProcessLookupError):
+        # The whole group: older versions of `mlflow server` do not pass a signal on.
+        os.killpg(server.pid, signal.Signals[stop])
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            server.poll()
+            os.killpg(server.pid, 0)
+            time.sleep(0.05)
+        os.killpg(server.pid, signal.SIGKILL)
+    return server.wait()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 pytestmark = pytest.mark.usefixtures("repo", "tracking_sqlite")
+HAS_SCORERS = hasattr(getattr(mlflow, "genai", None), "scorer")
 HAS_LOGGED_MODELS = hasattr(mlflow, "initialize_logged_model")
 
 
@@ -83,7 +84,7 @@ def test_a_grid_search_and_its_children(commit: str, autolog: None) -> None:
     assert len({run.data.tags["dvc.hash"] for run in runs}) == 1
 
 
-@pytest.mark.skipif(not hasattr(mlflow, "genai"), reason="this MLflow has no mlflow.genai")
+@pytest.mark.skipif(not HAS_SCORERS, reason="this MLflow has no genai.scorer")
 def test_the_run_that_genai_evaluate_starts(commit: str) -> None:
     @mlflow.genai.scorer  # type: ignore[untyped-decorator]
     def answered(outputs: str) -> bool:

@@ -67,7 +67,7 @@ def test_no_repository_makes_a_tag_that_some_store_refuses(  # noqa: PLR0917
 @given(PATHS)
 def test_every_output_key_stands_for_one_path(paths: list[str]) -> None:
     keys = output_keys(paths)
-    assert len(set(keys.values())) == len(keys)
+    assert len({key.lower() for key in keys.values()}) == len(keys)
     assert not set(keys.values()) & FIXED_KEYS
 
 
@@ -75,7 +75,23 @@ def test_colliding_keys_all_get_the_start_of_their_paths_md5() -> None:
     def short(path: str) -> str:
         return hashlib.md5(path.encode()).hexdigest()[:4]
 
-    assert output_keys(["a/b", "a.b", "c d", "hash", "manifest/1", "manifest/x", "x"]) == {
+    assert output_keys(
+        [
+            "Data.csv",
+            "data.csv",
+            "Hash",
+            "a/b",
+            "a.b",
+            "c d",
+            "hash",
+            "manifest/1",
+            "manifest/x",
+            "x",
+        ]
+    ) == {
+        "Data.csv": f"dvc.Data.csv_{short('Data.csv')}",
+        "data.csv": f"dvc.data.csv_{short('data.csv')}",
+        "Hash": f"dvc.Hash_{short('Hash')}",
         "a/b": f"dvc.a.b_{short('a/b')}",
         "a.b": f"dvc.a.b_{short('a.b')}",
         "c d": "dvc.c_d",

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 def read(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return measurements and species."""
-    table = np.loadtxt(f"data/{name}.csv", delimiter=",", skiprows=1)
+    table = np.loadtxt(f"prepared/{name}.csv", delimiter=",", skiprows=1)
     return table[:, :-1], table[:, -1]
 
 

@@ -49,8 +49,9 @@ class DataRepo:
     def look_ahead(self) -> None:
         """Look at what was there last time, while Git is busy with what is there now."""
         last = self.store.data.get("last")
-        if isinstance(last, list) and len(last) == 2:
-            found = discovery.Found(last[0], {}, frozenset(last[1]))
+        if last is not None:
+            paths, absent = last
+            found = discovery.Found(paths, {}, frozenset(absent))
             self._ahead = (last, self._load(found))
         self.disk.look_ahead()
 

@@ -115,7 +115,7 @@ class Disk:
         Raises OutOfTimeError for a file that could not be hashed in the time that is left now.
         """
         known = self.store.data["outputs"].get(_key(output))
-        if not isinstance(known, list) or len(known) != 3 or tuple(known[0]) != found:
+        if known is None or tuple(known[0]) != found:
             return None
         if known[1] != self._ignore_key(output, found):
             return None

@@ -21,9 +21,10 @@ class Facts:
     _config: tuple[object, DvcConfig] | None = None
 
     def store(self, root: str) -> Store:
-        """Return the store of the DVC repository at ``root``."""
+        """Return the store of the DVC repository at ``root``, with what others have learned."""
         if root not in self._stores:
             self._stores[root] = Store(root)
+        self._stores[root].refresh()
         return self._stores[root]
 
     def settings(self, toplevel: str | None) -> tuple[Settings, list[str]]:

@@ -22,6 +22,7 @@ from mlflow_dvc_plugin.provenance import Metadata
 # Fingerprints are sums of Python's tuple hashes; another build may compute others.
 _VERSION = f"1 {sys.implementation.cache_tag} {sys.hash_info.width}"
 _FOLDER = "mlflow-dvc"
+_STATE = "state.json"
 _STALE = 3600.0  # seconds after which a temporary file belongs to a process that was killed
 
 
@@ -34,35 +35,59 @@ class Store:
             os.path.join(dvc_root, ".dvc", "tmp", _FOLDER),
             os.path.join(_user_cache(), _FOLDER, name),
         )
-        self.data: dict[str, Any] = {}
+        self.data: dict[str, Any] = {"memo": {}, "found": {}, "outputs": {}}
         # What the metadata files stated last, in memory only.
         self.loaded: tuple[object, Metadata] | None = None
-        self._load()
-        self._saved = self._content()
+        self._seen: object = None
+        self._saved: object = None
+        self.refresh()
 
-    def _load(self) -> None:
-        for folder in self.folders:
-            text = _read(os.path.join(folder, "state.json"))
-            try:
-                data = json.loads(text) if text else {}
-            except ValueError:
-                continue
-            if isinstance(data, dict) and data.get("version") == _VERSION:
-                self.data = data
-                break
-        for part in ("memo", "found", "outputs"):
-            if not isinstance(self.data.get(part), dict):
-                self.data[part] = {}
+    def refresh(self) -> None:
+        """Take over what another process has learned since; its later word is the better one."""
+        seen = self._stamp()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        data = self._read_state()
+        if data is not None:
+            self.data = data | {"outputs": self.data["outputs"] | data["outputs"]}
+            self.loaded = None
+            self._saved = self._content()
 
     def save(self) -> None:
         """Write what changed; where nothing can be written, the next process starts anew."""
         content = self._content()
         if content == self._saved:
             return
+        if self._stamp() != self._seen:
+            others = self._read_state() or {"outputs": {}}
+            self.data["outputs"] = others["outputs"] | self.data["outputs"]
         self.data["version"] = _VERSION
         text = json.dumps(self.data, separators=(",", ":"))
-        if self._write("state.json", text):
-            self._saved = content
+        if self._write(_STATE, text):
+            self._saved = self._content()
+            self._seen = self._stamp()
+
+    def _stamp(self) -> object:
+        """Return what identifies the files that other processes may have written since."""
+        found = []
+        for folder in self.folders:
+            try:
+                info = os.stat(os.path.join(folder, _STATE))
+            except OSError:
+                continue
+            found.append((info.st_ino, info.st_mtime_ns))
+        return found
+
+    def _read_state(self) -> dict[str, Any] | None:
+        for folder in self.folders:
+            try:
+                data = json.loads(_read(os.path.join(folder, _STATE)) or "{}")
+            except ValueError:
+                continue
+            if _sound(data):
+                return dict(data)
+        return None
 
     def _content(self) -> tuple[object, ...]:
         """Return what equals itself while nothing was learned.
@@ -109,6 +134,18 @@ class Store:
                 _replace(folder, name, text)
                 return True
         return False
+
+
+def _sound(data: Any) -> bool:
+    """Tell whether the value is one that this version wrote, whole."""
+    return (
+        isinstance(data, dict)
+        and data.get("version") == _VERSION
+        and all(isinstance(data.get(part), dict) for part in ("memo", "found", "outputs"))
+        and all(isinstance(entry, list) and len(entry) == 3 for entry in data["outputs"].values())
+        and all(isinstance(entry[0], list) for entry in data["outputs"].values())
+        and [type(part) for part in data.get("last") or ([], [])] == [list, list]
+    )
 
 
 def _replace(folder: str, name: str, text: str) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -17,6 +18,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = ("completion", "demo", "doctor", "status", "tag")
 _PROGRAM = "mlflow-dvc"
+_DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 
 
 class _Verbs(click.Group):
@@ -64,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
         args = None if argv is None else list(argv)
-        code = cli.main(args, prog_name=_PROGRAM, standalone_mode=False)
+        with _no_script():
+            code = cli.main(args, prog_name=_PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         click.echo(f"error: {error.format_message()}", err=True)
         click.echo(f"hint: {_help(error)}", err=True)
@@ -85,7 +88,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-_DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Hide the main script from the capture: this command is nobody's training script.
+
+    Started from an environment inside the project, it would count as code that Git does not track.
+    """
+    program, argv = sys.modules["__main__"].__dict__, sys.argv
+    file = program.pop("__file__", None)
+    sys.argv = ["", *argv[1:]]
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if file is not None:
+            program["__file__"] = file
 
 
 def _help(error: click.ClickException) -> str:

@@ -30,7 +30,7 @@ def command(as_json: bool) -> int:
     """Check the set-up: each line is ok or names the fix.
 
     Run it in the folder, and with the Python environment, in which you start your runs. A note is
-    worth knowing; a problem makes the exit code 1. Nothing is changed, and no store is created.
+    worth knowing; a problem makes the exit code 1. No tracking store is created or changed.
     """
     found = []
     for check in _checks():

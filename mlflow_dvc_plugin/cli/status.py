@@ -86,9 +86,9 @@ def _progress(wanted: bool) -> Iterator[None]:
         click.echo("comparing the data with its hashes ...", err=True)
         yield
         return
-    text = TextColumn("comparing the data with its hashes")
+    columns = (SpinnerColumn(), TextColumn("comparing the data with its hashes"))
     console = Console(stderr=True)
-    with Progress(SpinnerColumn(), text, TimeElapsedColumn(), console=console, transient=True) as bar:
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         bar.add_task("", total=None)
         yield
 

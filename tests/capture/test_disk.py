@@ -264,6 +264,30 @@ def test_nothing_is_written_in_the_steady_state(repo: Path) -> None:
     assert {path.suffix for path in state.parent.iterdir()} == {".json"}
 
 
+def test_what_another_process_learned_is_used_without_a_restart(repo: Path) -> None:
+    with (repo / "data/train.csv").open("wb") as file:
+        file.truncate(3 << 30)
+    settle(repo)
+    facts = Facts()
+    assert look(repo, budget=0.3, facts=facts)["data/train.csv"].status == "unknown"
+    capture(Facts(), thorough=True)
+    began = time.monotonic()
+    state = look(repo, budget=0.3, facts=facts)["data/train.csv"]
+    assert (state.status, time.monotonic() - began < 0.3) == ("modified", True)
+
+
+def test_two_processes_keep_what_each_of_them_learned(repo: Path) -> None:
+    settle(repo)
+    one, two = Store(str(repo)), Store(str(repo))
+    one.data["outputs"]["md5 a"] = [[1], "", "x"]
+    two.data["outputs"]["md5 b"] = [[2], "", "y"]
+    one.save()
+    two.save()
+    assert Store(str(repo)).data["outputs"].keys() == {"md5 a", "md5 b"}
+    one.refresh()
+    assert one.data["outputs"].keys() == {"md5 a", "md5 b"}
+
+
 def test_damaged_state_is_thrown_away(repo: Path) -> None:
     look(repo)
     folder = repo / ".dvc/tmp/mlflow-dvc"

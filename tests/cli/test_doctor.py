@@ -43,7 +43,8 @@ def test_it_checks_the_versions_that_the_metadata_asks_for(doctor: Any) -> None:
         assert f"{least} or newer" in checks[name]["text"]
 
 
-def test_nothing_is_created(repo: Path, command: Command, git: Git, monkeypatch: Any) -> None:
+def test_no_store_is_created(repo: Path, command: Command, git: Git, monkeypatch: Any) -> None:
+    command("doctor")
     before = git("status", "--porcelain", "--ignored")
     for uri in ("sqlite:///new.db", "mlruns", (repo / "files").as_uri()):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

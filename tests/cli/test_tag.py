@@ -101,8 +101,9 @@ def test_an_unknown_a_wrong_and_a_deleted_run_are_told_apart(
     assert f"hint: mlflow runs restore --run-id {run_id}" in command("tag", run_id).err
 
 
+@pytest.mark.usefixtures("repo", "tracking_sqlite")
 def test_without_an_id_the_run_is_the_one_in_the_environment(
-    repo: Path, tracking_sqlite: str, command: Command, new_run: Any, monkeypatch: pytest.MonkeyPatch
+    command: Command, new_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command("tag").code == 2
     run_id = new_run()
