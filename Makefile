@@ -28,8 +28,8 @@ STAMP := $(VENV)/.installed
 SELF := '.[s3,test,dev]'
 SELF_LOWEST := '.[s3,test]'
 LOWEST := $(VENV)-lowest
-# loadgroup: tests that share a server run on one worker, which starts it once.
-PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadgroup
+# loadfile: the tests of a file run on one worker, which starts the servers they need once.
+PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadfile
 
 # $(call create,venv,python): uv is some ten times faster than pip, but pip does where uv has no wheel.
 define create
@@ -60,7 +60,7 @@ $(STAMP): setup.cfg pyproject.toml
 $(LOWEST)/.installed: setup.cfg pyproject.toml tests/lowest-constraints.txt
 	$(call create,$(LOWEST),$(PYTHON))
 	@test -x $(LOWEST)/bin/uv || { echo "make test-lowest needs uv: pip cannot resolve to the lowest versions"; exit 1; }
-	$(call install,$(LOWEST),--resolution lowest-direct --constraint tests/lowest-constraints.txt -e $(SELF_LOWEST))
+	$(call install,$(LOWEST),--upgrade --resolution lowest-direct --constraint tests/lowest-constraints.txt -e $(SELF_LOWEST))
 	@touch $@
 
 demo: $(STAMP)

@@ -67,6 +67,12 @@ def settings_identity(toplevel: str | None) -> tuple[object, ...]:
     return toplevel, info, *(os.environ.get(name) for name in VARIABLES.values())
 
 
+def quick_budget() -> float:
+    """Return the budget as far as it is known without looking at a file."""
+    given = _number(os.environ.get(VARIABLES["budget"]) or Settings.budget)
+    return Settings.budget if given is None else given
+
+
 def flag(name: str) -> bool:
     """Tell whether an environment switch is on."""
     return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -1,8 +1,8 @@
 """MLflow's entry point: every new run carries its Git commit and its DVC data hashes.
 
 MLflow loads and instantiates the class while it is itself half imported, also in its server and in
-every command: only the standard library and the abstract class may be imported here, and nothing
-may be done. ``tags()`` is called by ``start_run``, by ``log_model``, for datasets and by autolog,
+every command: only the standard library and the abstract class may be imported, and nothing may be
+done. ``tags()`` is called by ``start_run``, by ``log_model``, for datasets and by autolog,
 from several threads at once, and an exception or a slow answer would cost somebody a training run.
 """
 
@@ -16,10 +16,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from mlflow.tracking.context.abstract_context import (  # noqa: TID253 - MLflow is loaded
-    RunContextProvider,
-)
-
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -31,8 +27,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("mlflow_dvc_plugin")
 # Seconds for which one capture answers the calls that are not the start of a run.
 _BURST = 1.0
-# Seconds that a capture gets even when waiting has used the budget up, and to finish what it does.
-_LEAST = 0.5
+# Seconds in which a capture whose time is up finishes what it does.
 _GRACE = 0.5
 _GIT_KEYS = {
     "mlflow.source.git.commit": "unknown",
@@ -41,7 +36,7 @@ _GIT_KEYS = {
 }
 
 
-class DvcRunContext(RunContextProvider):  # type: ignore[misc]
+class _Provider:
     """Tag runs with the state of the code and the data they start from."""
 
     def __init__(self) -> None:
@@ -59,7 +54,7 @@ class DvcRunContext(RunContextProvider):  # type: ignore[misc]
         """
         # A lock or a thread of the parent process means nothing after a fork.
         process = self._processes.setdefault(os.getpid(), _Process())
-        starting = _called_by_start_run()
+        starting, by_user = _called_by_start_run()
         try:
             tags, provenance = process.answer(starting)
         except Exception:  # noqa: BLE001 - the provider's boundary: a run must start
@@ -67,7 +62,7 @@ class DvcRunContext(RunContextProvider):  # type: ignore[misc]
                 "internal", "no tags are set because of a fault in mlflow-dvc-plugin", True
             )
             return {}
-        if starting and provenance is not None:
+        if by_user and provenance is not None:
             _refuse_if_strict(provenance)
         return tags
 
@@ -79,6 +74,7 @@ class _Process:
         self._lock = threading.Lock()
         self._facts: Facts | None = None
         self._warned: set[str] = set()
+        self._budget: float | None = None  # seconds, once a capture has read the settings
         self._left: Background[Any] | None = None
         self._begun = -1.0
         self._last: tuple[dict[str, str], Provenance | None] = ({}, None)
@@ -91,29 +87,28 @@ class _Process:
         time spent waiting for another thread's capture is taken from the budget of the own one,
         which then finds most of what it needs done.
         """
-        from mlflow_dvc_plugin.capture.live import Facts, Progress
+        from mlflow_dvc_plugin.capture.live import Progress
+        from mlflow_dvc_plugin.config import quick_budget
 
         asked = time.monotonic()
-        facts = self._facts = self._facts or Facts()
-        budget = _budget(facts)
+        budget = self._budget or quick_budget()
         if not self._lock.acquire(timeout=budget):
             provenance = _unknown(Progress())
             return self._tags(provenance, 0), provenance
         try:
             begun = time.monotonic()
             if self._begun < (asked if starting else asked - _BURST):
-                left = budget - (begun - asked)
-                self._last = self._capture(facts, max(left, min(budget, _LEAST)))
+                self._last = self._capture(budget, begun - asked)
                 self._begun = begun
             return dict(self._last[0]), self._last[1]
         finally:
             self._lock.release()
 
-    def _capture(self, facts: Facts, budget: float) -> tuple[dict[str, str], Provenance | None]:
+    def _capture(self, budget: float, waited: float) -> tuple[dict[str, str], Provenance | None]:
         from mlflow_dvc_plugin.capture.live import Progress
 
         progress = Progress()
-        provenance, settings = self._in_time(facts, budget, progress)
+        provenance, settings = self._in_time(budget, waited, progress)
         if provenance is None:
             provenance = _unknown(progress)
         for reason, text in provenance.warnings:
@@ -127,16 +122,21 @@ class _Process:
         return _beside_mlflow(to_tags(provenance, output_tags))
 
     def _in_time(
-        self, facts: Facts, budget: float, progress: Progress
+        self, budget: float, waited: float, progress: Progress
     ) -> tuple[Provenance | None, Settings | None]:
         """Capture in a thread of its own, and leave it behind when it does not come back."""
         from mlflow_dvc_plugin.capture.background import Background
-        from mlflow_dvc_plugin.capture.live import capture
+        from mlflow_dvc_plugin.capture.live import Facts, capture
 
         if self._left is not None and not self._left.done(0):
             return None, None
-        asked = Background(lambda: capture(facts, budget, progress))
-        if not asked.done(budget + _GRACE):
+        facts = self._facts = self._facts or Facts()
+        asked = Background(lambda: capture(facts, waited=waited, progress=progress))
+        done = asked.done(budget + _GRACE)
+        if not done and progress.budget is not None and progress.budget > budget:
+            done = asked.done(progress.budget - budget)
+        self._budget = progress.budget
+        if not done:
             self._left = asked
             self._facts = None  # the thread left behind may still change them
             return None, None
@@ -166,15 +166,8 @@ def _unknown(progress: Progress) -> Provenance:
     )
 
 
-def _budget(facts: Facts) -> float:
-    """Return the seconds that one answer may take."""
-    from mlflow_dvc_plugin.capture import places
-
-    return facts.settings(places.settings_folder(places.start([]).folder))[0].budget
-
-
-def _called_by_start_run() -> bool:
-    """Tell whether a person's own ``mlflow.start_run()`` is asking.
+def _called_by_start_run() -> tuple[bool, bool]:
+    """Tell whether a run is being started, and whether a person's own code does it.
 
     ``log_model``, metrics without a run and autolog start runs too, from inside MLflow, and ask
     for context tags at the end of a training as well: those are never stopped.
@@ -187,9 +180,9 @@ def _called_by_start_run() -> bool:
         ):
             caller = frame.f_back
             name = caller.f_globals.get("__name__", "") if caller else ""
-            return not (name == "mlflow" or name.startswith("mlflow."))
+            return True, not (name == "mlflow" or name.startswith("mlflow."))
         frame = frame.f_back
-    return False
+    return False, False
 
 
 def _refuse_if_strict(provenance: Provenance) -> None:
@@ -223,4 +216,29 @@ def _beside_mlflow(tags: dict[str, str]) -> dict[str, str]:
         named = json.loads(os.environ.get("MLFLOW_RUN_CONTEXT") or "{}")
     except ValueError:
         named = {}
+    if not isinstance(named, dict):
+        return tags
     return {key: value for key, value in tags.items() if key not in named}
+
+
+def __getattr__(name: str) -> type:
+    """Make the class when it is asked for.
+
+    Whoever imports this module before MLflow imports MLflow by asking for the base class, which
+    asks for the class in turn: a class statement could not answer that.
+    """
+    if name != "DvcRunContext":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mlflow.tracking.context.abstract_context import RunContextProvider
+
+    if "DvcRunContext" not in globals():
+        body = {"__doc__": _Provider.__doc__, "__module__": __name__}
+        globals()[name] = type(name, (_Provider, RunContextProvider), body)
+    made: type = globals()[name]
+    return made
+
+
+if TYPE_CHECKING:
+
+    class DvcRunContext(_Provider):
+        """The class that MLflow is given."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ _OWN_SETTINGS = {
     "LANGUAGE": "C",
     "LC_ALL": "C",
 }
+
+
+_REMOTE = re.compile(r'remote "(.*)"\Z', re.DOTALL)
 
 
 class GitError(MlflowDvcError):
@@ -89,7 +94,7 @@ def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
     if "dubious ownership" in stderr:
         return GitError(
             f"Git does not read {root}: it belongs to another user",
-            f"git config --global --add safe.directory '{root}'",
+            f"git config --global --add safe.directory {shlex.quote(root)}",
             code,
         )
     lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
@@ -176,20 +181,19 @@ def remote_url(worktree: Worktree, branch: str | None) -> str | None:
     As the configuration states it: credentials are still in it. None when there is no such remote.
     Raises GitError when the configuration cannot be read.
     """
+    path = os.path.join(worktree.common_dir, "config")
     try:
-        import git
+        from git.config import GitConfigParser
     except ImportError as error:  # GitPython refuses to load without a git program
         raise GitError("GitPython could not be loaded", "pip install GitPython") from error
     try:
-        with git.Repo(worktree.toplevel) as repo:
-            names = [remote.name for remote in repo.remotes]
-            followed = ""
-            if branch is not None:
-                section = f'branch "{branch}"'
-                followed = str(repo.config_reader().get_value(section, "remote", default=""))
+        # The file by its name: `git.Repo` would follow GIT_COMMON_DIR to another repository.
+        with GitConfigParser(path, read_only=True) as config:
+            names = [match[1] for match in map(_REMOTE.match, config.sections()) if match]
+            followed = config.get_value(f'branch "{branch}"', "remote", default="")
             for name in ("origin", followed, *(names if len(names) == 1 else ())):
                 if name in names:
-                    return str(repo.remote(name).url)
-    except (git.exc.GitError, OSError, ValueError, configparser.Error) as error:
-        raise GitError(f"the remotes of {worktree.toplevel} cannot be read: {error}") from error
+                    return str(config.get_values(f'remote "{name}"', "url", default="")[0]) or None
+    except (OSError, ValueError, configparser.Error) as error:
+        raise GitError(f"{path} cannot be read: {error}") from error
     return None

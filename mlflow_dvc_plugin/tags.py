@@ -13,7 +13,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from mlflow_dvc_plugin.provenance import Code, Data, OutputState, Provenance
 
@@ -91,7 +91,7 @@ def public_url(url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port  # ValueError: `user:pass/word@host` without its slash escaped
         host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+        return f"{parts.scheme}://{host}{parts.path}"
     except ValueError:
         return UNKNOWN
 

@@ -1,7 +1,7 @@
 """Real servers for the tests: PostgreSQL and an MLflow tracking server, on free loopback ports.
 
-One process starts and stops them: `pytest_collection_modifyitems` puts every test that asks for
-one into the same xdist group (`--dist loadgroup`). Run otherwise, each worker has its own.
+Each pytest-xdist worker that needs one has its own: nothing is shared, so nothing can be left
+running by whoever ends last. `--dist loadfile` keeps the tests of a file on one worker.
 """
 
 from __future__ import annotations
@@ -23,21 +23,6 @@ from typing import Any
 
 import pytest
 from stores import copy_store
-
-SERVICES = frozenset({"postgresql", "mlflow_server"})
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send every test that needs a server to one xdist worker."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        wanted = {*getattr(item, "fixturenames", ())}
-        wanted.update(
-            value for value in getattr(callspec, "params", {}).values() if isinstance(value, str)
-        )
-        if wanted & SERVICES:
-            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(scope="session")

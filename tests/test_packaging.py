@@ -18,7 +18,6 @@ import pytest
 from conftest import CHECKOUT, PythonIn
 from tagrules import ours
 
-pytestmark = pytest.mark.xdist_group("packaging")
 TAGS = """
 import json, mlflow
 with mlflow.start_run() as run:

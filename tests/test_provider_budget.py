@@ -87,6 +87,7 @@ def test_a_huge_file_is_unknown_in_time_and_does_not_cost_every_run_its_budget(
     assert answer["dvc.changed"] == '["data/train.csv","huge.bin"]'
 
 
+@pytest.mark.slow
 def test_hashes_that_were_computed_in_time_are_kept_for_the_next_process(
     repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from providing import let_go, tags
 @pytest.mark.parametrize(
     "name",
     [".git/HEAD", ".git/commondir", "pyproject.toml", ".dvc/config", ".dvc/config.local",
-     ".dvcignore", "data/images/.dvcignore", ".dvc/tmp/mlflow-dvc/state.json"],
+     ".dvcignore", "data/images/.dvcignore", ".dvc/tmp/mlflow-dvc/state"],
 )  # fmt: skip
 def test_a_file_that_never_answers_is_left_behind(
     repo: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -45,26 +45,27 @@ def test_a_file_that_never_answers_is_left_behind(
 )  # fmt: skip
 def test_a_corrupt_state_file_costs_nothing_but_time(repo: Path, content: bytes) -> None:
     expected = tags()
-    (state,) = (repo / ".dvc/tmp").rglob("state.json")
+    (state,) = (repo / ".dvc/tmp").rglob("state")
     state.write_bytes(content)
     assert tags() == expected
-    assert json.loads(state.read_text())["version"]
+    assert json.loads(state.read_text().partition("\n")[2])["version"]
 
 
 def test_a_state_file_with_wrong_parts_costs_nothing_but_time(repo: Path) -> None:
     expected = tags()
-    (state,) = (repo / ".dvc/tmp").rglob("state.json")
-    whole = json.loads(state.read_text())
+    (state,) = (repo / ".dvc/tmp").rglob("state")
+    digest, _, text = state.read_text().partition("\n")
+    whole = json.loads(text)
     for part in [name for name in whole if name != "version"]:
         for wrong in (None, 3, "x", [], {}, {"md5 data/train.csv": [1, 2]}, {"files": 3}, [[], 3]):
-            state.write_text(json.dumps({**whole, part: wrong}))
+            state.write_text(digest + "\n" + json.dumps({**whole, part: wrong}))
             assert tags() == expected, (part, wrong)
 
 
 @pytest.mark.parametrize("kind", ["folder", "loop"])
 def test_a_state_file_that_is_no_file_costs_nothing_but_time(repo: Path, kind: str) -> None:
     expected = tags()
-    (state,) = (repo / ".dvc/tmp").rglob("state.json")
+    (state,) = (repo / ".dvc/tmp").rglob("state")
     state.unlink()
     {"folder": os.mkdir, "loop": lambda at: os.symlink(at, at)}[kind](state)
     assert tags() == expected
@@ -73,7 +74,8 @@ def test_a_state_file_that_is_no_file_costs_nothing_but_time(repo: Path, kind: s
 @pytest.mark.parametrize(
     "content",
     [b"\0\xff garbage", b"[core", b"remote = x\n", b"[core]\nremote\n",
-     b"[core]\n    remote = gone\n", b"['remote \"x\"']\nurl = a\nurl = b\n[core]\nremote = X\n", b"[" * 10_000],
+     b"[core]\n    remote = gone\n", b"[" * 10_000,
+     b"['remote \"x\"']\nurl = a\nurl = b\n[core]\nremote = X\n"],
 )  # fmt: skip
 def test_garbage_in_dvcs_configuration_costs_the_remote_only(repo: Path, content: bytes) -> None:
     expected = tags()

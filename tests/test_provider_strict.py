@@ -156,7 +156,7 @@ def fit() -> Any:
 
 @pytest.mark.usefixtures("trained")
 def test_log_model_is_never_stopped() -> None:
-    mlflow.sklearn.log_model(fit(), "model")
+    mlflow.sklearn.log_model(fit(), "model", pip_requirements=["scikit-learn"])
     mlflow.end_run()
     assert [run.info.status for run in runs()] == ["FINISHED"]
 
@@ -164,7 +164,7 @@ def test_log_model_is_never_stopped() -> None:
 @pytest.mark.usefixtures("trained")
 def test_a_model_without_a_run_is_never_stopped() -> None:
     mlflow.end_run()
-    mlflow.sklearn.log_model(fit(), "model")
+    mlflow.sklearn.log_model(fit(), "model", pip_requirements=["scikit-learn"])
 
 
 @pytest.mark.usefixtures("trained")
@@ -173,12 +173,13 @@ def test_a_data_set_is_never_stopped() -> None:
     mlflow.end_run()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("inside_a_run", [True, False])
 def test_an_autologged_fit_is_never_stopped(inside_a_run: bool) -> None:
     if not inside_a_run:
         mlflow.end_run()
-    mlflow.sklearn.autolog(silent=True)
+    mlflow.sklearn.autolog(silent=True, log_models=inside_a_run)
     fit()
     mlflow.end_run()
     assert len(runs()) == (1 if inside_a_run else 2)

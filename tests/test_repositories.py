@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -223,7 +224,7 @@ def test_names_that_differ_only_in_case_are_different_data(repo: Path, dvc: Dvc,
     dvc("add", "--quiet", "data/Train.csv")
     git("add", "--all")
     git("commit", "-q", "--message", "case")
-    found = tags()
-    assert found["dvc.data.Train.csv"] != found["dvc.data.train.csv"]
+    found = json.loads(tags()["dvc.manifest"])
+    assert found["data/Train.csv"] != found["data/train.csv"]
     (repo / "data/Train.csv").write_text("changed\n")
     assert tags()["dvc.changed"] == '["data/Train.csv"]'

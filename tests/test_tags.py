@@ -229,6 +229,7 @@ def test_nothing_known_is_no_tag_at_all() -> None:
         ("user:secret@host.org:team/repo", "host.org:team/repo"),
         ("s3://bucket/dvc", "s3://bucket/dvc"),
         ("azure://container/path?sv=sig", "azure://container/path"),
+        ("hdfs:///path", "hdfs:///path"),
         ("/srv/store", "/srv/store"),
         ("../store", "../store"),
         ("https://[broken", "unknown"),

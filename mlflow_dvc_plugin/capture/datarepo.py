@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -116,13 +117,18 @@ class DataRepo:
         return stage
 
     def written_by_dvc(self, code: Worktree) -> Callable[[str], bool]:
-        """Tell what DVC itself writes while a stage runs: locks, and outputs outside the cache."""
+        """Tell what DVC itself writes while a stage runs.
+
+        Lock files, outputs outside the cache, and the ``.gitignore`` beside outputs inside it.
+        """
         if self.toplevel != code.toplevel:
             return nothing
-        outputs = {out.path for out in self.metadata.outputs if out.stage and not out.cache}
+        staged = [out for out in self.metadata.outputs if out.stage]
+        outputs = {out.path for out in staged if not out.cache}
+        ignores = {posixpath.join(posixpath.dirname(out.path), ".gitignore") for out in staged}
 
         def written(path: str) -> bool:
-            if path.rpartition("/")[2] == "dvc.lock" or path in outputs:
+            if path.rpartition("/")[2] == "dvc.lock" or path in outputs or path in ignores:
                 return True
             return any(path.startswith(out + "/") for out in outputs)
 

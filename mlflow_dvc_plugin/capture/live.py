@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import places
@@ -20,11 +21,15 @@ from mlflow_dvc_plugin.provenance import Code, Data, Provenance
 
 __all__ = ["Facts", "Progress", "capture"]
 
+# Seconds that a capture gets even when waiting has used its budget up.
+_LEAST = 0.5
+
 
 @dataclass
 class Progress:
     """What a capture has established so far, for a caller that cannot wait for its end."""
 
+    budget: float | None = None
     code: Code | None = None
     data: Data | None = None
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -34,18 +39,23 @@ def capture(
     facts: Facts,
     budget: float | None = None,
     progress: Progress | None = None,
+    *,
+    waited: float = 0.0,
     thorough: bool = False,
 ) -> tuple[Provenance, Settings]:
     """Establish the code and data of this process, now.
 
-    ``budget`` is in seconds, the setting when None; ``thorough`` takes whatever time it needs.
-    What is not answered in time is ``unknown``. ``progress`` is filled on the way.
+    ``budget`` is in seconds, the setting when None, and ``waited`` seconds of it are over already;
+    ``thorough`` takes whatever time it needs. What is not answered in time is ``unknown``.
+    ``progress`` is filled on the way.
     """
     progress = progress or Progress()
     begin = places.start(progress.warnings)
     settings, problems = facts.settings(places.settings_folder(begin.folder))
     progress.warnings += [(problem, problem) for problem in problems]
-    deadline = Deadline(None if thorough else budget or settings.budget)
+    progress.budget = budget or settings.budget
+    left = max(progress.budget - waited, min(progress.budget, _LEAST))
+    deadline = Deadline(None if thorough else left)
     address = os.environ.get("DVC_STAGE") or None
     try:
         code, status, repo = _repositories(begin, facts, deadline, progress.warnings)
@@ -60,8 +70,10 @@ def capture(
     if repo is not None:
         rules = Rules(settings.inputs, settings.models)
         stage = repo.running_stage(address, begin.folder)
-        progress.data = capture_data(repo, stage, rules)
-        repo.store.save()
+        try:
+            progress.data = capture_data(repo, stage, rules)
+        finally:  # what was hashed until somebody interrupted it need not be hashed again
+            repo.store.save()
     return Provenance(
         code=progress.code,
         data=progress.data,
@@ -107,7 +119,8 @@ def _nested_root(
         names = ", ".join(os.path.relpath(root, code.toplevel) for root in roots[:5])
         text = (
             f"there are several DVC repositories ({names}), and the run was started in none of "
-            f"them: it gets no data tags; name one: export {places.REPO_VARIABLE}={roots[0]}"
+            "them: it gets no data tags; name one: "
+            f"export {places.REPO_VARIABLE}={shlex.quote(roots[0])}"
         )
         warnings.append(("several", text))
     return roots[0] if len(roots) == 1 else None

@@ -12,6 +12,8 @@ import site
 import sys
 import sysconfig
 
+# `multiprocessing` names the main script a second time; `main_script` knows it.
+_MAIN = {"__main__", "__mp_main__"}
 _PACKAGES = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
 
 
@@ -29,21 +31,24 @@ class LoadedFiles:
         self._look()
         start = toplevel.rstrip(os.sep) + os.sep
         found = {path for path in self._files if path.startswith(start)}
-        for path in (main_script(), notebook()):
-            if path and self._real(path).startswith(start):
-                found.add(self._real(path))
+        for path in filter(None, (main_script(), notebook())):
+            real = self._real(path)
+            if real.startswith(start) and not self._is_installed(path, real):
+                found.add(real)
         return sorted(path[len(start) :].replace(os.sep, "/") for path in found)
 
     def _look(self) -> None:
-        installed = self._installed = self._installed or _installed_below()
-        for name in set(sys.modules) - self._modules - {"__main__"}:
+        for name in set(sys.modules) - self._modules - _MAIN:
             self._modules.add(name)
             path = getattr(sys.modules.get(name), "__file__", None)
-            if not isinstance(path, str) or path.startswith(installed) or _PACKAGES.search(path):
-                continue
-            real = self._real(path)
-            if not real.startswith(installed):
-                self._files.add(real)
+            if isinstance(path, str) and not _PACKAGES.search(path):
+                real = self._real(path)
+                if not self._is_installed(path, real):
+                    self._files.add(real)
+
+    def _is_installed(self, path: str, real: str) -> bool:
+        self._installed = self._installed or _installed_below()
+        return path.startswith(self._installed) or real.startswith(self._installed)
 
     def _real(self, path: str) -> str:
         """Resolve the folder's symlinks (each folder once); the file itself may be a link."""
@@ -62,8 +67,7 @@ def main_script() -> str | None:
     path = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
         path = sys.argv[0] if sys.argv else ""
-    path = os.path.abspath(path) if path else ""
-    return path if path and os.path.isfile(path) else None
+    return _existing(path)
 
 
 def notebook() -> str | None:
@@ -76,16 +80,26 @@ def notebook() -> str | None:
     path = named or os.environ.get("JPY_SESSION_NAME") or os.environ.get("IPYNB_FILE")
     if not isinstance(path, str) or not path.endswith(".ipynb"):
         return None
-    path = os.path.abspath(path)
-    return path if os.path.isfile(path) else None
+    return _existing(path)
+
+
+def _existing(path: str) -> str | None:
+    """Return the file's absolute path, None when there is no such file."""
+    return os.path.abspath(path) if path and os.path.isfile(path) else None
 
 
 def _installed_below() -> tuple[str, ...]:
-    """Return the folders of installed code. A bare ``/usr`` is not one: people work below it."""
+    """Return the folders of installed code and of an environment's programs.
+
+    Not the environment's own folder: it may be the project's. A bare ``/usr`` is none: people work
+    below it.
+    """
     folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())
     if os.path.isfile(os.path.join(sys.prefix, "pyvenv.cfg")) or os.path.isdir(
         os.path.join(sys.prefix, "conda-meta")
     ):
-        folders.add(sys.prefix)
-    folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())
-    return tuple(folder.rstrip(os.sep) + os.sep for folder in folders if folder)
+        parts = ("bin", "lib", "lib64", "share", "Lib", "Scripts")
+        folders.update(os.path.join(sys.prefix, part) for part in parts)
+    named = {folder.rstrip(os.sep) + os.sep for folder in folders if folder}
+    return tuple(named | {os.path.realpath(folder) + os.sep for folder in named})

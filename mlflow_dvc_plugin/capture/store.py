@@ -1,9 +1,9 @@
 """What earlier captures learned, kept between processes.
 
-One JSON file a worktree, in DVC's own scratch folder ``.dvc/tmp`` (ignored by Git, one a linked
-worktree), or in the user's cache folder when that cannot be written. Beside it one file for each
-directory output with the md5 of every file in it, read only when something has changed. All are
-replaced atomically; losing one costs time, never truth.
+One file a worktree (a digest, then JSON), in DVC's own scratch folder ``.dvc/tmp`` (ignored by Git,
+one a linked worktree), or in the user's cache folder when that cannot be written. Beside it one
+file for each directory output with the md5 of every file in it, read only when something has
+changed. All are replaced atomically; losing one costs time, never truth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mlflow_dvc_plugin.provenance import Metadata
 # Fingerprints are sums of Python's tuple hashes; another build may compute others.
 _VERSION = f"1 {sys.implementation.cache_tag} {sys.hash_info.width}"
 _FOLDER = "mlflow-dvc"
-_STATE = "state.json"
+_STATE = "state"
 _STALE = 3600.0  # seconds after which a temporary file belongs to a process that was killed
 
 
@@ -80,13 +80,16 @@ class Store:
         return found
 
     def _read_state(self) -> dict[str, Any] | None:
+        found = self._read(_STATE)
+        return found if found is not None and found.get("version") == _VERSION else None
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """Return what a file keeps, None unless it is whole."""
         for folder in self.folders:
-            try:
-                data = json.loads(_read(os.path.join(folder, _STATE)) or "{}")
-            except ValueError:
-                continue
-            if _sound(data):
-                return dict(data)
+            digest, _, text = _read(os.path.join(folder, name)).partition("\n")
+            if text and digest == _digest(text):
+                found: dict[str, Any] = json.loads(text)
+                return found
         return None
 
     def _content(self) -> tuple[object, ...]:
@@ -101,15 +104,8 @@ class Store:
 
     def load_files(self, key: str) -> dict[str, list[Any]]:
         """Return what is known of the files of one directory output, by relative path."""
-        for folder in self.folders:
-            try:
-                data = json.loads(_read(os.path.join(folder, _files_name(key))) or "{}")
-            except ValueError:
-                continue
-            if isinstance(data, dict) and data.get("key") == key:
-                files = data.get("files")
-                return files if isinstance(files, dict) else {}
-        return {}
+        found = self._read(_files_name(key))
+        return found["files"] if found is not None and found["key"] == key else {}
 
     def save_files(self, key: str, files: dict[str, list[Any]]) -> None:
         """Keep what was learned of the files of one directory output."""
@@ -136,23 +132,11 @@ class Store:
         return False
 
 
-def _sound(data: Any) -> bool:
-    """Tell whether the value is one that this version wrote, whole."""
-    return (
-        isinstance(data, dict)
-        and data.get("version") == _VERSION
-        and all(isinstance(data.get(part), dict) for part in ("memo", "found", "outputs"))
-        and all(isinstance(entry, list) and len(entry) == 3 for entry in data["outputs"].values())
-        and all(isinstance(entry[0], list) for entry in data["outputs"].values())
-        and [type(part) for part in data.get("last") or ([], [])] == [list, list]
-    )
-
-
 def _replace(folder: str, name: str, text: str) -> None:
     handle, path = tempfile.mkstemp(suffix=".tmp", prefix=name, dir=folder)
     try:
         with open(handle, "w", encoding="ascii") as file:
-            file.write(text)
+            file.write(f"{_digest(text)}\n{text}")
         os.replace(path, os.path.join(folder, name))
     except BaseException:
         os.unlink(path)
@@ -170,8 +154,12 @@ def _remove_stale(folder: str) -> None:
 
 
 def _files_name(key: str) -> str:
-    name = hashlib.md5(key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-    return f"files-{name}.json"
+    return f"files-{_digest(key)}"
+
+
+def _digest(text: str) -> str:
+    """Return the text's md5: a file that was cut, edited or garbled does not carry its own."""
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _read(path: str) -> str:

@@ -146,15 +146,14 @@ def dvc_hooks() -> Iterator[Check]:
         return  # the capture has said why
     folder = os.path.join(worktree.toplevel, os.fsdecode(out).rstrip("\n"))
     found = [name for name in _DVC_HOOKS if "dvc git-hook" in _text(os.path.join(folder, name))]
-    missing = [name for name in _DVC_HOOKS if name not in found]
-    if missing:
-        text = f"DVC's own Git hooks are not installed: {', '.join(missing)}"
-        yield Check("dvc hooks", "note", text, "dvc install")
     if found:
-        yield Check(
-            "dvc hooks", "ok", f"{', '.join(found)} installed by DVC; after git pull, merge, reset "
-            "and rebase none of them runs: there, run dvc checkout yourself",
-        )  # fmt: skip
+        text = (
+            f"{', '.join(found)} installed by DVC; none of them runs after git pull, merge, reset "
+            "or rebase: run dvc checkout there yourself"
+        )
+    else:
+        text = "none installed: after git checkout, pull or reset run dvc checkout yourself"
+    yield Check("dvc hooks", "ok", text)
 
 
 def _text(path: str) -> str:

@@ -206,7 +206,9 @@ def _print_verdict(found: dict[str, Any]) -> None:
     from mlflow_dvc_plugin.config import flag
 
     if found["clean"]:
-        click.echo("clean: commit and hashes say exactly what lies here")
+        missing = "dvc.missing" in found["tags"]
+        rest = "; what is missing is brought by: dvc pull" if missing else ""
+        click.echo(f"clean: commit and hashes say exactly what lies here{rest}")
         return
     known = found["code"] or found["data"]
     click.echo("not reproducible:" if known else "a run started here would carry no tags:")

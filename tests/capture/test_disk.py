@@ -257,11 +257,11 @@ def test_nothing_is_written_in_the_steady_state(repo: Path) -> None:
     settle(repo)
     time.sleep(2.1)
     look(repo)
-    state = repo / ".dvc/tmp/mlflow-dvc/state.json"
+    state = repo / ".dvc/tmp/mlflow-dvc/state"
     before = state.stat().st_ino
     look(repo)
     assert state.stat().st_ino == before
-    assert {path.suffix for path in state.parent.iterdir()} == {".json"}
+    assert {path.suffix for path in state.parent.iterdir()} == {""}
 
 
 def test_what_another_process_learned_is_used_without_a_restart(repo: Path) -> None:
@@ -325,7 +325,7 @@ def test_the_store_falls_back_to_the_users_cache_folder(
     (repo / ".dvc/tmp").write_text("in the way")
     settle(repo)
     look(repo)
-    assert list((tmp_path / "cache/mlflow-dvc").glob("*/state.json"))
+    assert list((tmp_path / "cache/mlflow-dvc").glob("*/state"))
     output = Output("data/train.csv", None, "data/train.csv.dvc")
     store = Store(str(repo))
     assert store.data["outputs"], "what is kept there is read again"

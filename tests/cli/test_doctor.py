@@ -115,8 +115,7 @@ def test_several_dvc_repositories_are_named(
 
 def test_the_hooks_of_dvc_are_shown(repo: Path, doctor: Any, dvc: Dvc) -> None:
     checks = doctor()[1]
-    assert checks["dvc hooks"]["level"] == "note"
-    assert checks["dvc hooks"]["fix"] == "dvc install"
+    assert checks["dvc hooks"]["text"].startswith("none installed: ")
     dvc("install")
     check = doctor()[1]["dvc hooks"]
     assert check["level"] == "ok"

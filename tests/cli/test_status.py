@@ -70,7 +70,9 @@ def test_data_that_is_not_on_disk_is_named(repo: Path, status: Any, command: Com
     code, found = status()
     assert code == 0
     assert found["tags"]["dvc.missing"] == '["data/train.csv"]'
-    assert "missing  data/train.csv" in command("status").out
+    out = command("status").out
+    assert "missing  data/train.csv" in out
+    assert out.endswith("what is missing is brought by: dvc pull\n")
 
 
 def test_hash_verifies_what_the_budget_left_unknown_and_later_runs_know_it(
