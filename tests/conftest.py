@@ -62,6 +62,8 @@ class PythonIn(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's settings away before a test module imports MLflow or DVC."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # its environment is the one made here by the process that started it
     os.environ.setdefault("TESTS_REAL_HOME", os.path.expanduser("~"))
     home = tempfile.mkdtemp(prefix="mlflow-dvc-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))

@@ -14,7 +14,7 @@ import mlflow
 import numpy
 import pandas
 import pytest
-from conftest import Git
+from conftest import Git, PythonIn
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -175,12 +175,13 @@ def test_not_a_model_version(commit: str) -> None:
 
 
 @pytest.mark.skipif(not HAS_LOGGED_MODELS, reason="this MLflow's traces are of another form")
-def test_of_a_trace_only_commit_branch_and_dirty(repo: Path, commit: str) -> None:
+def test_of_a_trace_only_commit_branch_and_dirty(
+    repo: Path, commit: str, python_in: PythonIn
+) -> None:
+    """In a process of its own: MLflow asks once a process, whatever changes later."""
     (repo / "train.py").write_text("changed\n")
-    with mlflow.start_span("span") as span:
-        pass
-    mlflow.flush_trace_async_logging()
-    trace = mlflow.get_trace(span.trace_id)
+    code = "import mlflow\nwith mlflow.start_span('span') as span: print(span.trace_id)"
+    trace = mlflow.get_trace(python_in(repo, code).split()[-1])
     metadata = trace.info.trace_metadata
     assert metadata["mlflow.source.git.commit"] == commit
     assert metadata["mlflow.source.git.dirty"] == "true"

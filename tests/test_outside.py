@@ -68,7 +68,9 @@ def test_a_git_repository_without_dvc_is_silent_and_has_the_git_tags_only(
     folder.mkdir()
     git("init", "-q", cwd=folder)
     git("commit", "-q", "--allow-empty", "--message", "first", cwd=folder)
-    tags = json.loads("\n".join(said(python_in(folder, BOTH, "with"))))[0]
+    seen = said(python_in(folder, BOTH, "with"))
+    assert seen[:-1] == said(python_in(folder, BOTH, "without"))[:-1]
+    tags = json.loads(seen[-1])[0]
     assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD", cwd=folder)
     assert not [
         key for key in tags if key.startswith("dvc.") and key not in {"dvc.schema", "dvc.source"}
@@ -80,5 +82,6 @@ def test_a_run_in_a_repository_prints_nothing_more(repo: Path, python_in: Python
     """Clean or dirty: the tags say it, the terminal stays as it was."""
     (repo / "train.py").write_text("changed\n")
     (repo / "data/train.csv").write_text("changed\n")
-    lines = said(python_in(repo, BOTH, "with"))
-    assert len(lines) == 1 and json.loads(lines[0])[0]["git.dirty"] == "true"
+    seen = said(python_in(repo, BOTH, "with"))
+    assert seen[:-1] == said(python_in(repo, BOTH, "without"))[:-1]
+    assert json.loads(seen[-1])[0]["git.dirty"] == "true"

@@ -48,17 +48,17 @@ def test_a_corrupt_state_file_costs_nothing_but_time(repo: Path, content: bytes)
     (state,) = (repo / ".dvc/tmp").rglob("state")
     state.write_bytes(content)
     assert tags() == expected
-    assert json.loads(state.read_text().partition("\n")[2])["version"]
+    assert json.loads(state.read_text().partition("\n")[0])["version"]
 
 
 def test_a_state_file_with_wrong_parts_costs_nothing_but_time(repo: Path) -> None:
     expected = tags()
     (state,) = (repo / ".dvc/tmp").rglob("state")
-    digest, _, text = state.read_text().partition("\n")
+    text, _, digest = state.read_text().partition("\n")
     whole = json.loads(text)
     for part in [name for name in whole if name != "version"]:
         for wrong in (None, 3, "x", [], {}, {"md5 data/train.csv": [1, 2]}, {"files": 3}, [[], 3]):
-            state.write_text(digest + "\n" + json.dumps({**whole, part: wrong}))
+            state.write_text(json.dumps({**whole, part: wrong}) + "\n" + digest)
             assert tags() == expected, (part, wrong)
 
 

@@ -9,6 +9,7 @@ digest that does not depend on the order in which a folder lists its entries.
 
 from __future__ import annotations
 
+import operator
 import os
 import stat
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from mlflow_dvc_plugin.capture.deadline import Deadline
 
 _MASK = (1 << 64) - 1
+_KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 _SECOND = 1_000_000_000
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
 
@@ -57,8 +59,7 @@ def take(path: str, deadline: Deadline) -> Fingerprint | None:
     if not stat.S_ISREG(info.st_mode):
         raise ValueError(f"{path} is neither a file nor a folder")
     newest = max(info.st_mtime_ns, info.st_ctime_ns)
-    key = hash((info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns))
-    return Fingerprint(1, info.st_size, newest, key & _MASK, isdir=False)
+    return Fingerprint(1, info.st_size, newest, hash(_KEY(info)) & _MASK, isdir=False)
 
 
 def _take_folder(path: str, deadline: Deadline) -> Fingerprint:
@@ -85,14 +86,14 @@ def _take_folder(path: str, deadline: Deadline) -> Fingerprint:
                         info = entry.stat()
                     except FileNotFoundError:  # a dangling symlink
                         info = entry.stat(follow_symlinks=False)
-                    mtime = info.st_mtime_ns
-                    ctime = info.st_ctime_ns
-                    length = info.st_size
+                    key = _KEY(info)
+                    total += hash(key)
                     nfiles += 1
-                    size += length
-                    total += hash((info.st_ino, length, mtime, ctime))
-                    newest = max(newest, mtime)
-                    newest = max(newest, ctime)
+                    size += key[1]
+                    if key[2] > newest:  # noqa: PLR1730 - 20,000 calls of max() cost 3 ms
+                        newest = key[2]
+                    if key[3] > newest:  # noqa: PLR1730
+                        newest = key[3]
                     if not nfiles & 4095:
                         deadline.check()
         finally:

@@ -46,15 +46,21 @@ def file_md5(path: str, scheme: str, deadline: Deadline) -> tuple[str, os.stat_r
     return digest.hexdigest(), after
 
 
-def identity(info: os.stat_result) -> tuple[int, int, int, int]:
-    """Return (inode, size in bytes, mtime in ns, ctime in ns): equal means the same bytes."""
-    return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+def identity(info: os.stat_result) -> str:
+    """Return inode, size in bytes, mtime and ctime in ns: while it stays, so do the bytes."""
+    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns} {info.st_ctime_ns}"
 
 
 def directory_hash(files: Iterable[tuple[str, str]]) -> str:
     """Return DVC's hash of a directory from its (relative POSIX path, md5) pairs."""
-    listing = [{"md5": md5, "relpath": relpath} for relpath, md5 in sorted(files)]
-    return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    digest = hashlib.md5(b"[", usedforsecurity=False)
+    separator = ""
+    for relpath, md5 in sorted(files):
+        entry = json.dumps({"md5": md5, "relpath": relpath})
+        digest.update((separator + entry).encode())
+        separator = ", "
+    digest.update(b"]")
+    return digest.hexdigest() + ".dir"
 
 
 def _full_block(file: object, block: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What earlier captures learned, kept between processes.
 
-One file a worktree (a digest, then JSON), in DVC's own scratch folder ``.dvc/tmp`` (ignored by Git,
+One file a worktree (JSON and its digest), in DVC's own scratch folder ``.dvc/tmp`` (ignored by Git,
 one a linked worktree), or in the user's cache folder when that cannot be written. Beside it one
 file for each directory output with the md5 of every file in it, read only when something has
 changed. All are replaced atomically; losing one costs time, never truth.
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlflow_dvc_plugin.provenance import Metadata
@@ -64,7 +66,7 @@ class Store:
             self.data["outputs"] = others["outputs"] | self.data["outputs"]
         self.data["version"] = _VERSION
         text = json.dumps(self.data, separators=(",", ":"))
-        if self._write(_STATE, text):
+        if self._write(_STATE, [text, "\n"]):
             self._saved = self._content()
             self._seen = self._stamp()
 
@@ -80,16 +82,11 @@ class Store:
         return found
 
     def _read_state(self) -> dict[str, Any] | None:
-        found = self._read(_STATE)
-        return found if found is not None and found.get("version") == _VERSION else None
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        """Return what a file keeps, None unless it is whole."""
         for folder in self.folders:
-            digest, _, text = _read(os.path.join(folder, name)).partition("\n")
-            if text and digest == _digest(text):
-                found: dict[str, Any] = json.loads(text)
-                return found
+            lines = list(_read_lines(os.path.join(folder, _STATE)))
+            if len(lines) == 2 and lines[1] == _digest(lines[:1]):
+                found: dict[str, Any] = json.loads(lines[0])
+                return found if found.get("version") == _VERSION else None
         return None
 
     def _content(self) -> tuple[object, ...]:
@@ -102,15 +99,18 @@ class Store:
         found = json.dumps(self.data["found"])
         return known, dict(self.data["outputs"]), found, self.data.get("last")
 
-    def load_files(self, key: str) -> dict[str, list[Any]]:
-        """Return what is known of the files of one directory output, by relative path."""
-        found = self._read(_files_name(key))
-        return found["files"] if found is not None and found["key"] == key else {}
+    def load_files(self, key: str) -> dict[str, str]:
+        """Return the row that is kept for each file of a directory output, by relative path."""
+        for folder in self.folders:
+            rows = _read_rows(os.path.join(folder, _files_name(key)), key)
+            if rows is not None:
+                return rows
+        return {}
 
-    def save_files(self, key: str, files: dict[str, list[Any]]) -> None:
-        """Keep what was learned of the files of one directory output."""
-        text = json.dumps({"key": key, "files": files}, separators=(",", ":"))
-        self._write(_files_name(key), text)
+    def save_files(self, key: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Keep one row, text without a tab, for each file of a directory output."""
+        lines = (f"{row}\t{json.dumps(rel)}\n" for rel, row in rows)
+        self._write(_files_name(key), itertools.chain([json.dumps(key) + "\n"], lines))
 
     def now(self) -> int:
         """Return the present time in ns by the clock that stamps files where the facts are kept."""
@@ -123,25 +123,54 @@ class Store:
                     return os.fstat(file.fileno()).st_mtime_ns
         return time.time_ns()
 
-    def _write(self, name: str, text: str) -> bool:
+    def _write(self, name: str, parts: Iterable[str]) -> bool:
+        """Replace the file in the first folder that can be written; tell whether there was one."""
         for folder in self.folders:
-            with contextlib.suppress(OSError):
+            try:
                 os.makedirs(folder, exist_ok=True)
-                _replace(folder, name, text)
+                handle, path = tempfile.mkstemp(suffix=".tmp", prefix=name, dir=folder)
+            except OSError:
+                continue
+            with contextlib.suppress(OSError):  # a full disk
+                _fill(handle, path, os.path.join(folder, name), parts)
                 return True
         return False
 
 
-def _replace(folder: str, name: str, text: str) -> None:
-    handle, path = tempfile.mkstemp(suffix=".tmp", prefix=name, dir=folder)
+def _fill(handle: int, path: str, target: str, parts: Iterable[str]) -> None:
+    """Write the parts and, in a last line, their digest: what was cut or edited is thrown away."""
+    digest = hashlib.md5(usedforsecurity=False)
     try:
-        with open(handle, "w", encoding="ascii") as file:
-            file.write(f"{_digest(text)}\n{text}")
-        os.replace(path, os.path.join(folder, name))
+        with open(handle, "w", encoding="ascii", newline="\n") as file:
+            for part in parts:
+                digest.update(part.encode())
+                file.write(part)
+            file.write(digest.hexdigest())
+        os.replace(path, target)
     except BaseException:
         os.unlink(path)
         raise
-    _remove_stale(folder)
+    _remove_stale(os.path.dirname(path))
+
+
+def _read_rows(path: str, key: str) -> dict[str, str] | None:
+    """Read what ``save_files`` wrote for ``key``, None unless it is whole."""
+    digest = hashlib.md5(usedforsecurity=False)
+    lines = _read_lines(path)
+    first = next(lines, "")
+    if first != json.dumps(key) + "\n":
+        return None
+    digest.update(first.encode())
+    rows: dict[str, str] = {}
+    for line in lines:
+        if line == digest.hexdigest():
+            return rows
+        digest.update(line.encode())
+        row, tab, rel = line.partition("\t")
+        if not tab:
+            return None
+        rows[json.loads(rel)] = row
+    return None
 
 
 def _remove_stale(folder: str) -> None:
@@ -154,20 +183,23 @@ def _remove_stale(folder: str) -> None:
 
 
 def _files_name(key: str) -> str:
-    return f"files-{_digest(key)}"
+    return "files-" + hashlib.md5(json.dumps(key).encode(), usedforsecurity=False).hexdigest()
 
 
-def _digest(text: str) -> str:
-    """Return the text's md5: a file that was cut, edited or garbled does not carry its own."""
-    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()
 
 
-def _read(path: str) -> str:
+def _read_lines(path: str) -> Iterator[str]:
+    """Yield the lines of a file; ends where the file cannot be read any further."""
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
+        with open(path, encoding="ascii", newline="\n") as file:
+            yield from file
     except (OSError, UnicodeDecodeError):
-        return ""
+        return
 
 
 def _user_cache() -> str:

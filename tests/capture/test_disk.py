@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.disk import Disk
 from mlflow_dvc_plugin.capture.live import Facts, capture
@@ -331,3 +332,21 @@ def test_the_store_falls_back_to_the_users_cache_folder(
     assert store.data["outputs"], "what is kept there is read again"
     disk = Disk(str(repo), str(repo), store, Deadline(1), None)
     assert disk.state_of(output).hash
+
+
+def test_only_the_changed_file_of_a_directory_is_read_again(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(repo)
+    look(repo)
+    read: list[str] = []
+    hashed = hashing.file_md5
+
+    def noting(path: str, scheme: str, deadline: Deadline) -> tuple[str, os.stat_result]:
+        read.append(path)
+        return hashed(path, scheme, deadline)
+
+    monkeypatch.setattr(hashing, "file_md5", noting)
+    (repo / "data/images/dog.png").write_text("another dog")
+    assert look(repo)["data/images"].status == "modified"
+    assert read == [str(repo / "data/images/dog.png")]
