@@ -73,18 +73,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def isolated_environment(home: Path) -> dict[str, str]:
-    """Return the variables that keep Git, DVC, MLflow and Jupyter inside ``home``."""
-    settings = home / "gitconfig"
-    settings.write_text(GIT_CONFIG)
-    (home / "dvc-global").mkdir(exist_ok=True)
+    """Write settings for Git and DVC into ``home`` and return the variables that name them."""
+    (home / "gitconfig").write_text(GIT_CONFIG)
+    (home / "dvc-global").mkdir()
     (home / "dvc-global/config").write_text(DVC_CONFIG)
+    return _variables(home)
+
+
+def _variables(home: Path) -> dict[str, str]:
+    """Return the variables that keep Git, DVC, MLflow and Jupyter inside ``home``."""
     return {
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local/share"),
         "XDG_STATE_HOME": str(home / ".local/state"),
-        "GIT_CONFIG_GLOBAL": str(settings),
+        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site-cache"),
@@ -96,7 +100,7 @@ def isolated_environment(home: Path) -> dict[str, str]:
 
 
 def _foreign_variables() -> list[str]:
-    ours = isolated_environment(Path(os.environ["HOME"]))
+    ours = _variables(Path("home"))
     foreign = ("GIT_", "DVC_", "MLFLOW_", "XDG_")
     return [name for name in os.environ if name.startswith(foreign) and name not in ours]
 

@@ -41,7 +41,8 @@ def test_every_setting_is_read_and_its_variable_is_stronger(
     [
         ("budget", '"soon"'), ("budget", "0"), ("budget", "true"), ("budget", "nan"),
         ("budget", "4000"), ("inputs", "5"), ("inputs", "[1]"), ("models", "{a = 1}"),
-        ("output_tags", "21"), ("output_tags", "-1"), ("output_tags", "1.5"), ("output_tags", "true"),
+        ("output_tags", "21"), ("output_tags", "-1"), ("output_tags", "1.5"),
+        ("output_tags", "true"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_said_with_what_is_allowed(

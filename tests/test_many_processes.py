@@ -30,12 +30,13 @@ with ThreadPoolExecutor({THREADS}) as pool:
 
 
 def listing(*folders: Path) -> set[str]:
-    """Return every path below these folders."""
+    """Return every path below these folders, but for the `mlruns` that older MLflow makes."""
     return {
         os.path.join(where, name)
         for folder in folders
         for where, folders_in, files in os.walk(folder)
         for name in (*folders_in, *files)
+        if name != "mlruns"
     }
 
 

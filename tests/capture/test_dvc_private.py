@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from looking import note_reads
 
-from mlflow_dvc_plugin.capture import disk, dvcstate, hashing
-from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture import disk, dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
 from mlflow_dvc_plugin.capture.live import Facts, capture
 
@@ -66,14 +66,7 @@ def test_large_data_that_dvc_has_just_pulled_is_not_read_again(
 ) -> None:
     monkeypatch.setattr(disk, "_WORTH_A_LOOKUP", 0)
     dvc("add", "--quiet", "data/train.csv", "data/images", cwd=repo)
-    read: list[str] = []
-    hashed = hashing.file_md5
-
-    def noting(path: str, scheme: str, deadline: Deadline) -> tuple[str, os.stat_result]:
-        read.append(path)
-        return hashed(path, scheme, deadline)
-
-    monkeypatch.setattr(hashing, "file_md5", noting)
+    read = note_reads(monkeypatch)
     data = capture(Facts())[0].data
     assert data is not None
     assert data.status == "clean"
