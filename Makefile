@@ -47,7 +47,7 @@ define install
 	else $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); fi
 endef
 
-.PHONY: help demo test lint bench docs build test-lowest test-pythons FORCE
+.PHONY: help demo test lint bench docs build test-lowest test-pythons
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -87,11 +87,12 @@ build: $(STAMP)
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python $(PYTEST_PARALLEL) $(ARGS)
 
-test-pythons: $(addprefix test-with-,$(PYTHONS))
-
-# One virtual environment per Python: .venv-python3.12 ...
-test-with-%: FORCE
-	@$(MAKE) --no-print-directory VENV=$(VENV)-$(notdir $*) PYTHON=$* quick
+# One virtual environment for each: .venv-python3.12 ...
+test-pythons:
+	@failed=""; for python in $(or $(PYTHONS),$(error no python3.10 ... python3.13 found: give PYTHONS=)); do \
+		$(MAKE) --no-print-directory VENV="$(VENV)-$$(basename "$$python")" PYTHON="$$python" quick \
+			|| failed="$$failed $$python"; \
+	done; test -z "$$failed" || { echo "failed with:$$failed"; exit 1; }
 
 .PHONY: quick
 quick: $(STAMP)

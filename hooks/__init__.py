@@ -1,0 +1,1 @@
+"""The Git hook scripts, shipped as ``mlflow_dvc_plugin.hooks``."""

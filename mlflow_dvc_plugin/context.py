@@ -146,7 +146,16 @@ class _Process:
         """Warn once for each reason; from then on at the level DEBUG."""
         level = logging.DEBUG if reason in self._warned else logging.WARNING
         self._warned.add(reason)
-        _logger.log(level, "mlflow-dvc: %s", text, exc_info=traceback)
+        _logger.log(level, "mlflow-dvc: %s", _printable(text), exc_info=traceback)
+
+
+def _printable(text: str) -> str:
+    """Return the text with undecodable and control characters escaped.
+
+    A file's name may hold both, a strict log file takes neither, and a terminal obeys the latter.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def _unknown(progress: Progress) -> Provenance:

@@ -215,4 +215,5 @@ def test_a_commit_during_the_process_shows_where_mlflow_alone_stays_at_the_old_o
     first, second = launch(project, sys.executable, "train.py")
     assert code_of(second.found) == (git("rev-parse", "HEAD"), "new", "false")
     assert code_of(first.found) == (git("rev-parse", "HEAD~"), "main", "false")
-    assert second.alone[COMMIT] == first.found[COMMIT] and second.alone[BRANCH] == "main"
+    assert second.alone[COMMIT] == first.found[COMMIT]
+    assert second.alone.get(BRANCH, "main") == "main"  # MLflow 2.16 says no branch

@@ -17,15 +17,7 @@ from mlflow_dvc_plugin.capture.metadata import load
 from mlflow_dvc_plugin.capture.walk import walk_metadata_files
 
 from .conftest import (
-    Outs,
-    Write,
-    commit,
-    dvc_outs,
-    load_commit,
-    load_worktree,
-    outs_of,
-    run_git,
-    write,
+    Outs, Write, commit, dvc_outs, load_commit, load_worktree, outs_of, run_git, write,
 )  # fmt: skip
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import time
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_repository_of_another_user_names_the_git_command(repo: Path, command:
     os.chown(repo / ".git", 12345, 12345)
     done = command("doctor")
     assert done.code == 1
-    assert f"fix: git config --global --add safe.directory '{repo}'" in done.out
+    assert f"fix: git config --global --add safe.directory {shlex.quote(str(repo))}" in done.out
 
 
 def test_several_dvc_repositories_are_named(
