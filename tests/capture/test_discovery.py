@@ -16,9 +16,8 @@ from mlflow_dvc_plugin.capture.files import WorktreeFiles
 from mlflow_dvc_plugin.capture.metadata import load
 from mlflow_dvc_plugin.capture.walk import walk_metadata_files
 
-from .conftest import (
-    Outs, Write, commit, dvc_outs, load_commit, load_worktree, outs_of, run_git, write,
-)  # fmt: skip
+from . import conftest as given
+from .conftest import Outs, Write, commit, dvc_outs, load_commit, load_worktree, outs_of, write
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -156,10 +155,10 @@ def test_submodules_and_nested_git_repositories_are_entered(make: Write) -> None
         path.rmdir() if path.is_dir() else path.unlink()
     commit(part)
     root = make({"z.dvc": dvc_file("z")})
-    run_git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(part), "sub m")
+    given.run_git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(part), "sub m")
     commit(root)
-    run_git(root, "clone", "-q", str(part), "nested")
-    run_git(root, "clone", "-q", str(part), "nested/again")
+    given.run_git(root, "clone", "-q", str(part), "nested")
+    given.run_git(root, "clone", "-q", str(part), "nested/again")
     write(root, {"nested/own.dvc": dvc_file("own")})
     expected = {"z", "sub m/in/x", "nested/in/x", "nested/own", "nested/again/in/x"}
     assert {path for path, _ in outs_of(load_worktree(root))} == expected
