@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import threading
 import time
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.capture.live import Progress, capture
-from mlflow_dvc_plugin.config import Settings, quick_budget
+from mlflow_dvc_plugin.config import VARIABLES, Settings, quick_budget
 from mlflow_dvc_plugin.provenance import Code, Data, Provenance
 from mlflow_dvc_plugin.tags import to_tags
 
@@ -30,10 +32,11 @@ class Process:
         self._warned: set[str] = set()
         self._budget: float | None = None  # seconds, once a capture has read the settings
         self._left: Background[Any] | None = None
-        self._begun = -1.0
-        self._last: tuple[dict[str, str], Provenance | None] = ({}, None)
+        self._begun = -math.inf
+        self._place: object = None
+        self._last: tuple[dict[str, str], Provenance] = ({}, Provenance())
 
-    def answer(self, starting: bool) -> tuple[dict[str, str], Provenance | None]:
+    def answer(self, starting: bool) -> tuple[dict[str, str], Provenance]:
         """Return the tags now, within the budget.
 
         A run's start is answered by a capture that began after it was asked for; the calls around
@@ -48,20 +51,21 @@ class Process:
             return to_tags(provenance, 0), provenance
         try:
             begun = time.monotonic()
-            if self._begun < (asked if starting else asked - _BURST):
+            place = _place()
+            # Not `<`: within one tick of the clock nobody can tell which came first.
+            stale = self._begun <= asked if starting else self._begun < asked - _BURST
+            if stale or self._place != place:
                 self._last = self._capture(budget, begun - asked)
-                self._begun = begun
+                self._begun, self._place = begun, place
             return dict(self._last[0]), self._last[1]
         finally:
             self._lock.release()
 
-    def _capture(self, budget: float, waited: float) -> tuple[dict[str, str], Provenance | None]:
+    def _capture(self, budget: float, waited: float) -> tuple[dict[str, str], Provenance]:
         progress = Progress()
         provenance, settings = self._in_time(budget, waited, progress)
         if provenance is None:
             provenance = _unknown(progress)
-        for reason, text in provenance.warnings:
-            self._warn(reason, text)
         return to_tags(provenance, settings.output_tags if settings else 0), provenance
 
     def _in_time(
@@ -82,11 +86,21 @@ class Process:
             return None, None
         return asked.result()
 
-    def _warn(self, reason: str, text: str) -> None:
+    def say(self, reason: str, text: str) -> None:
         """Warn once for each reason; from then on at the level DEBUG."""
         level = logging.DEBUG if reason in self._warned else logging.WARNING
         self._warned.add(reason)
         _logger.log(level, "mlflow-dvc: %s", _printable(text))
+
+
+def _place() -> object:
+    """Return what decides which code and data is meant: another place is another answer."""
+    names = ("DVC_STAGE", "DVC_EXP_NAME", *VARIABLES.values(), "MLFLOW_DVC_REPO")
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = ""
+    return folder, *(os.environ.get(name) for name in names)
 
 
 def _printable(text: str) -> str:

@@ -99,7 +99,7 @@ def _table(toplevel: str, problems: list[str]) -> Mapping[str, Any]:
         table = tomllib.loads(text).get("tool", {}).get("mlflow-dvc", {})
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError, ImportError) as error:
+    except (OSError, ValueError, AttributeError, ImportError, RecursionError) as error:
         problems.append(f"{path} cannot be read ({error}); the default settings are used")
         return {}
     if isinstance(table, dict):
@@ -111,7 +111,7 @@ def _table(toplevel: str, problems: list[str]) -> Mapping[str, Any]:
 def _number(value: object) -> float | None:
     try:
         number = float(value) if isinstance(value, (int, float, str)) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if 0.1 <= number <= 3600 and not isinstance(value, bool) else None
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,19 +47,28 @@ class _Provider:
         """
         starting, by_user = _called_by_start_run()
         try:
-            found, provenance = self._process().answer(starting)
-            tags = _beside_mlflow(found)
-        except Exception:
+            process = self._process()
+            found, provenance = process.answer(starting)
+            tags = _beside_mlflow(found, provenance)
+        except Exception:  # noqa: BLE001 - the provider's boundary: a run must start
+            self._say_fault()
+            return {}
+        # After the lock is released: a handler of the log may start a run itself, or raise.
+        with suppress(Exception):
+            for reason, text in provenance.warnings:
+                process.say(reason, text)
+        if by_user:
+            _refuse_if_strict(provenance)
+        return tags
+
+    def _say_fault(self) -> None:
+        with suppress(Exception):  # a log that was closed
             logging.getLogger("mlflow_dvc_plugin").log(
                 logging.DEBUG if self._failed else logging.WARNING,
                 "mlflow-dvc: no tags are set because of a fault in mlflow-dvc-plugin",
                 exc_info=True,
             )
-            self._failed = True
-            return {}
-        if by_user and provenance is not None:
-            _refuse_if_strict(provenance)
-        return tags
+        self._failed = True
 
     def _process(self) -> Process:
         """Return what belongs to this process: a lock or a thread means nothing after a fork."""
@@ -97,15 +107,16 @@ def _refuse_if_strict(provenance: Provenance) -> None:
             raise NotReproducible(found)
 
 
-def _beside_mlflow(tags: dict[str, str]) -> dict[str, str]:
+def _beside_mlflow(tags: dict[str, str], provenance: Provenance) -> dict[str, str]:
     """Fit the tags to what MLflow's own providers say of the same run.
 
     A plugin overrides MLFLOW_RUN_CONTEXT, so the keys a person named there are left alone. And
     MLflow's Git provider answers from a cache it filled at the first run of the process: a key of
     its that is not so any more (a branch, when HEAD is detached now) has to be overwritten, for it
-    cannot be removed.
+    cannot be removed. Of a capture that did not end nothing follows for it.
     """
-    if tags:
+    ended = provenance.code is None or bool(provenance.code.toplevel)
+    if tags and ended:
         from mlflow.tracking.context.git_context import GitRunContext
         from mlflow.tracking.context.registry import _run_context_provider_registry as registry
 

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -34,6 +34,7 @@ _OWN_SETTINGS = {
 }
 
 
+_AT_ONCE = 500  # paths a call: an argument list has a limit
 _REMOTE = re.compile(r'remote "(.*)"\Z', re.DOTALL)
 
 
@@ -60,6 +61,14 @@ class Status:
     untracked: tuple[str, ...] | None
 
 
+@dataclass(frozen=True)
+class Index:
+    """Parts of Git's index; ``hidden`` are paths whose content ``git status`` does not look at."""
+
+    metadata: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
 def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> bytes:
     """Run ``git <args>`` in ``root`` and return its standard output.
 
@@ -79,7 +88,8 @@ def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -
         raise GitError(f"git {args[0]} did not answer within {timeout:.1f} s") from error
     except OSError as error:
         raise GitError("the git program was not found", "install Git") from error
-    if done.returncode:
+    # With SIGCHLD ignored the exit status is lost, and reads as 0.
+    if done.returncode or (not done.stdout and done.stderr.startswith((b"fatal:", b"error:"))):
         raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"), root)
     return done.stdout
 
@@ -129,32 +139,44 @@ def status(worktree: Worktree, timeout: float, untracked: bool = True) -> Status
             # "S..U": a submodule in which only untracked files lie about.
             if fields[2] != b"S..U" or fields[1] != b".M":
                 changed.append(os.fsdecode(fields[-1]))
+    if not out.startswith(b"# branch."):
+        raise GitError("git status gave no answer")
     return Status(commit, branch, tuple(changed), tuple(others) if untracked else None)
 
 
-def tracked(
-    worktree: Worktree, pathspecs: Iterable[str], timeout: float, ignored: bool = False
-) -> list[str]:
-    """Return the paths in the index that match ``pathspecs`` (Git's globs, from the toplevel).
-
-    With ``ignored`` only those that a ``.gitignore`` matches all the same.
-    """
-    which = ("-c", "-i", "--exclude-standard") if ignored else ("-c",)
-    return call_git_z(
-        worktree.toplevel, "ls-files", "-z", *which, "--", *pathspecs, timeout=timeout
+def index_of(worktree: Worktree, endings: tuple[str, ...], timeout: float) -> Index:
+    """Return what matters of the index: paths with these endings, and those Git looks away from."""
+    out = call_git(worktree.toplevel, "ls-files", "-z", "-v", timeout=timeout)
+    wanted = tuple(ending.encode() for ending in endings)
+    lines = [line for line in out.split(b"\0") if line]
+    return Index(
+        tuple(os.fsdecode(line[2:]) for line in lines if line.endswith(wanted)),
+        # Lower case: assume-unchanged. S: skip-worktree.
+        tuple(os.fsdecode(line[2:]) for line in lines if line[:1] == b"S" or line[:1].islower()),
     )
 
 
-def tracked_files(worktree: Worktree, paths: Sequence[str], timeout: float) -> dict[str, bool]:
-    """Return those of the literal ``paths`` that are in the index, submodules included.
+def tracked_but_ignored(worktree: Worktree, paths: Sequence[str], timeout: float) -> list[str]:
+    """Return those of the ``paths`` in the index that a ``.gitignore`` matches all the same."""
+    if not paths:
+        return []
+    out = call_git_z(
+        worktree.toplevel, "ls-files", "-z", "-c", "-i", "--exclude-standard", timeout=timeout
+    )
+    return [path for path in out if path in set(paths)] if out else []
 
-    The value tells whether Git looks at the file's content: False for ``assume-unchanged``.
-    """
-    out = call_git(
-        worktree.toplevel, "--literal-pathspecs", "ls-files", "-z", "-v", "--recurse-submodules",
-        "--", *paths, timeout=timeout,
-    )  # fmt: skip
-    return {os.fsdecode(line[2:]): line[:1] == b"H" for line in out.split(b"\0") if line}
+
+def tracked_files(worktree: Worktree, paths: Sequence[str], timeout: float) -> set[str]:
+    """Return those of the literal ``paths`` that are in the index, submodules included."""
+    found: set[str] = set()
+    for start in range(0, len(paths), _AT_ONCE):
+        found.update(
+            call_git_z(
+                worktree.toplevel, "--literal-pathspecs", "ls-files", "-z", "--recurse-submodules",
+                "--", *paths[start : start + _AT_ONCE], timeout=timeout,
+            )
+        )  # fmt: skip
+    return found
 
 
 def same_as_index(worktree: Worktree, path: str, timeout: float) -> bool:

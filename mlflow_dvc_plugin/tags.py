@@ -13,7 +13,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from mlflow_dvc_plugin.provenance import Code, Data, OutputState, Provenance
 
@@ -28,6 +27,10 @@ _MAX_MANIFEST = 10_000
 _MAX_LIST = 2000
 _KEY = re.compile(r"^[/\w.\- :]*$", re.ASCII)
 _CHUNK = re.compile(r"dvc\.manifest\.(?:\d+|count)\Z")
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<netloc>[^/]*)(?P<path>.*)\Z", re.DOTALL
+)
+_SCP = re.compile(r"(?P<user>[^/]*)@(?P<rest>[^/@:]+:.*)\Z", re.DOTALL)
 UNKNOWN = "unknown"
 COMMIT = "mlflow.source.git.commit"
 BRANCH = "mlflow.source.git.branch"
@@ -82,18 +85,21 @@ def output_keys(paths: Iterable[str]) -> dict[str, str]:
 
 
 def public_url(url: str) -> str:
-    """Return the URL without user, password, token, query string or fragment."""
-    if "://" not in url:
-        # scp-like `user:token@host:path`; a plain `git@host:path` names no person.
-        user, at, rest = url.partition("@")
-        return rest if at and ":" in user and "/" not in user else url.partition("?")[0]
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # ValueError: `user:pass/word@host` without its slash escaped
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}{parts.path}"
-    except ValueError:
-        return UNKNOWN
+    """Return the URL without user, password, token, query string or fragment.
+
+    A form in which a secret could hide elsewhere is ``unknown``. The user ``git`` names nobody.
+    """
+    plain = re.split(r"[?#;]", url, maxsplit=1)[0]
+    if match := _URL.match(plain):
+        host = match["netloc"].rpartition("@")[2]
+        shown, hidden = f"{match['scheme']}://{host}{match['path']}", match["path"]
+    elif match := _SCP.match(plain):
+        user = "git@" if match["user"] == "git" else ""
+        shown, hidden = f"{user}{match['rest']}", match["rest"]
+    else:
+        shown = plain
+        hidden = "" if plain.startswith(("/", ".", "~")) and plain[:2] != "//" else plain
+    return UNKNOWN if any(mark in hidden for mark in ("@", "::", "://")) else shown
 
 
 def _code_tags(code: Code) -> dict[str, str]:

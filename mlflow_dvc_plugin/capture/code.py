@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mlflow_dvc_plugin import gitdir, gitrepo
@@ -19,8 +20,8 @@ T = TypeVar("T")
 _UNTRACKED_SHARE = 0.6
 
 
-# Git's globs: `*` crosses folders.
-METADATA = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
+METADATA = (".dvc", "dvc.yaml", "dvc.lock", ".dvcignore", ".dvc/config")
+_FEW = 1000
 
 
 class GitFacts:
@@ -53,12 +54,10 @@ class GitFacts:
         question = ("url", config, branch or "")
         return self._while_same(question, config, lambda: gitrepo.remote_url(worktree, branch))
 
-    def tracked(
-        self, worktree: Worktree, paths: Sequence[str], deadline: Deadline
-    ) -> dict[str, bool]:
+    def tracked(self, worktree: Worktree, paths: Sequence[str], deadline: Deadline) -> set[str]:
         """Return those of ``paths`` that are in the index, asked again when the index changed."""
         if not paths:
-            return {}
+            return set()
         index = os.path.join(worktree.git_dir, "index")
         return self._while_same(
             ("tracked", index, *paths),
@@ -66,20 +65,36 @@ class GitFacts:
             lambda: gitrepo.tracked_files(worktree, paths, deadline.remaining()),
         )
 
-    def metadata(self, worktree: Worktree, deadline: Deadline) -> tuple[list[str], list[str]]:
-        """Return DVC's metadata files in the index, and those of them that Git ignores.
+    def index(self, worktree: Worktree, deadline: Deadline) -> gitrepo.Index:
+        """Return what matters of the index, asked again when it changed.
 
-        Asked again when the index changed.
+        In a sparse checkout nearly every path may be hidden, and not on disk: then only those that
+        are there when the index is read.
         """
 
-        def ask() -> tuple[list[str], list[str]]:
-            files = gitrepo.tracked(worktree, METADATA, deadline.remaining())
-            if not files:
-                return [], []
-            return files, gitrepo.tracked(worktree, METADATA, deadline.remaining(), ignored=True)
+        def ask() -> gitrepo.Index:
+            found = gitrepo.index_of(worktree, METADATA, deadline.remaining())
+            if len(found.hidden) <= _FEW:
+                return found
+            there = [
+                path
+                for path in found.hidden
+                if os.path.lexists(os.path.join(worktree.toplevel, path))
+            ]
+            return replace(found, hidden=tuple(there))
 
         index = os.path.join(worktree.git_dir, "index")
-        return self._while_same(("metadata", index), index, ask)
+        return self._while_same(("index", index), index, ask)
+
+    def metadata(self, worktree: Worktree, deadline: Deadline) -> tuple[tuple[str, ...], list[str]]:
+        """Return DVC's metadata files in the index, and those of them that Git ignores."""
+        paths = self.index(worktree, deadline).metadata
+        index = os.path.join(worktree.git_dir, "index")
+        return paths, self._while_same(
+            ("ignored", index),
+            index,
+            lambda: gitrepo.tracked_but_ignored(worktree, paths, deadline.remaining()),
+        )
 
 
 def stat_key(path: str) -> tuple[int, int, int, int] | None:
@@ -181,19 +196,18 @@ def capture_code(  # noqa: PLR0913, PLR0917
 def _not_in_head(
     worktree: Worktree, changed: set[str], facts: GitFacts, deadline: Deadline
 ) -> list[str]:
-    """Return the loaded files that HEAD does not hold and ``git status`` does not name."""
-    paths = [path for path in facts.loaded.inside(worktree.toplevel) if path not in changed]
-    tracked = facts.tracked(worktree, paths, deadline)
-    return [path for path in paths if not _as_in_index(worktree, path, tracked, deadline)]
+    """Return what differs from HEAD and ``git status`` does not name.
 
-
-def _as_in_index(
-    worktree: Worktree, path: str, tracked: dict[str, bool], deadline: Deadline
-) -> bool:
-    """Tell whether a loaded file is what the index holds, were it clean for ``git status``.
-
-    ``assume-unchanged`` hides a change from ``git status``, not from the interpreter.
+    Loaded files that are not tracked, and tracked ones that ``assume-unchanged`` or
+    ``skip-worktree`` hides: from ``git status``, not from the run.
     """
-    if tracked.get(path) is False:
-        return gitrepo.same_as_index(worktree, path, deadline.remaining())
-    return path in tracked
+    loaded = [path for path in facts.loaded.inside(worktree.toplevel) if path not in changed]
+    tracked = facts.tracked(worktree, loaded, deadline)
+    hidden = [
+        path
+        for path in facts.index(worktree, deadline).hidden
+        if path not in changed and os.path.lexists(os.path.join(worktree.toplevel, path))
+    ]
+    return [path for path in loaded if path not in tracked] + [
+        path for path in hidden if not gitrepo.same_as_index(worktree, path, deadline.remaining())
+    ]

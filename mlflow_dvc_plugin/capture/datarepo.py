@@ -103,17 +103,21 @@ class DataRepo:
         if path is None:
             return None
         folder, name = os.path.split(path)
-        real = os.path.join(os.path.realpath(folder), name)
+        real = os.path.normpath(os.path.join(os.path.realpath(folder), name))
         relative = os.path.relpath(real, self.toplevel).replace(os.sep, "/")
-        return None if relative.startswith("../") else relative.removeprefix(".")
+        if relative == ".":
+            return ""
+        return None if relative == ".." or relative.startswith("../") else relative
 
-    def running_stage(self, address: str | None, cwd: str | None) -> Stage | None:
+    def running_stage(self, address: str | None, started: str | None) -> Stage | None:
         """Return the stage that ``DVC_STAGE`` names; a name that fits none is in ``unread``."""
         if address is None:
             return None
-        stage = find_stage(self.metadata.stages, address, self.below(cwd) or "")
+        stage = find_stage(self.metadata.stages, address, self.below(started))
         if stage is None:
-            self.unread[f"stage {address}"] = "DVC runs it, but no dvc.yaml here has it"
+            self.unread[f"stage {address}"] = (
+                "DVC runs it, but which stage here it is cannot be told"
+            )
         return stage
 
     def written_by_dvc(self, code: Worktree) -> Callable[[str], bool]:

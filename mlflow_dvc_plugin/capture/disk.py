@@ -15,9 +15,10 @@ from dataclasses import replace
 from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
+from mlflow_dvc_plugin.capture.mapped import touches, writably_mapped
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.provenance import Output, OutputState
+from mlflow_dvc_plugin.provenance import WORST_FIRST, Output, OutputState
 
 # Below this many bytes reading them is quicker than, and better than, believing DVC's record.
 _WORTH_A_LOOKUP = 64 << 20
@@ -40,6 +41,7 @@ class Disk:
         self._stamp: int | None = None
         self._ignores: dict[str, str] = {}
         self._taken: dict[str, Fingerprint | None] = {}
+        self._mapped = writably_mapped()
 
     def look_ahead(self) -> None:
         """Take the fingerprints of the outputs that are known already."""
@@ -64,11 +66,11 @@ class Disk:
         for output in outputs:
             state, found = self._look(output)
             if state is not None:
-                states[output.path] = state
+                _note(states, state)
             elif found is not None:
                 unread.append((output, found))
         for output, found in sorted(unread, key=lambda pair: pair[1].size):
-            states[output.path] = self._read(output, found)
+            _note(states, self._read(output, found))
         return [states[path] for path in sorted(states)]
 
     def state_of(self, output: Output) -> OutputState:
@@ -115,13 +117,16 @@ class Disk:
         Raises OutOfTimeError for a file that could not be hashed in the time that is left now.
         """
         known = self.store.data["outputs"].get(_key(output))
-        if known is None or tuple(known[0]) != found:
+        if known is None or tuple(known[0]) != found or self._is_mapped(output.path):
             return None
         if known[1] != self._ignore_key(output, found):
             return None
         if isinstance(known[2], (int, float)) and self.deadline.remaining() < _HOPE * known[2]:
             raise OutOfTimeError
         return known[2] if isinstance(known[2], str) else None
+
+    def _is_mapped(self, path: str) -> bool:
+        return bool(self._mapped) and touches(self._mapped, os.path.join(self.toplevel, path))
 
     def _learn(self, output: Output, found: Fingerprint) -> str:
         """Hash what is on disk and remember it; raises one of _TROUBLE."""
@@ -144,7 +149,7 @@ class Disk:
                 raise
         if fingerprint.take(path, self.deadline) != found:
             raise ValueError(f"{output.path} changed while it was read")
-        if fingerprint.settled(found.newest, self._stamp):
+        if fingerprint.settled(found.newest, self._stamp) and not self._is_mapped(output.path):
             entry[_key(output)] = [list(found), ignore, actual]
         return actual
 
@@ -165,7 +170,7 @@ class Disk:
         for rel in datafiles.data_files(self.root, path, ignored, self.deadline):
             info = os.stat(os.path.join(path, rel))
             row = known.pop(rel, "")
-            if row[:-33] == hashing.identity(info):
+            if row[:-33] == hashing.identity(info) and not self._is_mapped(os.path.join(path, rel)):
                 rows[rel] = row
             else:
                 unread.append(rel)
@@ -218,6 +223,14 @@ class Disk:
         if folder not in self._ignores:
             self._ignores[folder] = datafiles.patterns_above(folder, self.root)
         return self._ignores[folder]
+
+
+def _note(states: dict[str, OutputState], state: OutputState) -> None:
+    """Keep the state; of two metadata files that state one path the worse."""
+    order = (*WORST_FIRST, "missing")
+    other = states.get(state.path)
+    if other is None or order.index(state.status) < order.index(other.status):
+        states[state.path] = state
 
 
 def _key(output: Output) -> str:

@@ -23,8 +23,8 @@ def recorded(root: str, stats: Mapping[str, os.stat_result], site_cache: str) ->
     """Return path → md5 (DVC 3.x) for the absolute ``paths`` whose record still holds.
 
     DVC compares inode, mtime and size, so bytes changed by a program that put the mtime back would
-    pass. A ctime much younger than the mtime betrays it; a read-only file is one that DVC linked
-    from its cache, which touches the ctime too.
+    pass. A ctime that is not right behind the mtime betrays it (and a hard link, too: such files
+    are read).
     """
     import sqlite3
 
@@ -61,8 +61,7 @@ def site_cache_dir(configured: str | None) -> str | None:
 
 
 def _trusted(info: os.stat_result) -> bool:
-    read_only = not info.st_mode & 0o222
-    return read_only or info.st_ctime_ns - info.st_mtime_ns < _SECONDS
+    return 0 <= info.st_ctime_ns - info.st_mtime_ns < _SECONDS
 
 
 def _token(root: str) -> str:

@@ -79,7 +79,11 @@ def _scheme(path: str) -> str:
 
 def _shown(root: Root, rel: str, name: str) -> tuple[str, str, str | None]:
     if rel == ".." or rel.startswith("../"):
-        return posixpath.normpath(posixpath.join(root.toplevel, rel)), name, ""
+        path = posixpath.normpath(posixpath.join(root.toplevel, rel))
+        rel = posixpath.relpath(path, root.toplevel)
+        if rel == ".." or rel.startswith("../"):
+            return path, name, ""
+        # Out of the toplevel and in again, by its name.
     inside = rel.startswith(root.dvc + "/") if root.dvc else rel != "."
     return rel, name, None if inside else ""
 

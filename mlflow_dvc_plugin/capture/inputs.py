@@ -58,15 +58,15 @@ def choose(metadata: Metadata, running: Stage | None, script: str | None, rules:
     return Choice(tuple(inputs), tuple(members), own if running else frozenset())
 
 
-def find_stage(stages: Iterable[Stage], address: str, cwd: str) -> Stage | None:
+def find_stage(stages: Iterable[Stage], address: str, started: str | None) -> Stage | None:
     """Return the stage that DVC runs, named by ``DVC_STAGE``; None when it cannot be told.
 
-    The address is relative to the folder DVC was started in, which is not known here; ``cwd``,
-    relative to the toplevel, is the stage's working directory unless its command changed it.
+    The address is relative to ``started``, the folder DVC was started in, itself relative to the
+    toplevel. Where that is not known (None), a stage is only told by an address that fits no other.
     """
     found = [stage for stage in stages if _addressed(stage, address)]
-    if len(found) > 1:
-        found = [stage for stage in found if stage.wdir == cwd]
+    if len(found) > 1 and started is not None:
+        found = [stage for stage in found if _source(stage, address, started) == stage.source]
     return found[0] if len(found) == 1 else None
 
 
@@ -83,6 +83,11 @@ def _addressed(stage: Stage, address: str) -> bool:
         return False
     tail = [part for part in file.split("/") if part != ".."]
     return stage.source.split("/")[-len(tail) :] == tail
+
+
+def _source(stage: Stage, address: str, started: str) -> str:
+    file = address[: -len(stage.name) - 1] if address != stage.name else "dvc.yaml"
+    return posixpath.normpath(posixpath.join(started, file))
 
 
 def is_model(path: str, patterns: Sequence[str] | None = None) -> bool:

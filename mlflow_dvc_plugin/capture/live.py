@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import places
 from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.capture.code import capture_code, git_status
@@ -17,7 +20,7 @@ from mlflow_dvc_plugin.capture.inputs import Rules
 from mlflow_dvc_plugin.config import Settings
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import GitError, Status
-from mlflow_dvc_plugin.provenance import Code, Data, Provenance
+from mlflow_dvc_plugin.provenance import Code, Data, Provenance, Stage
 
 __all__ = ["Facts", "Progress", "capture"]
 
@@ -57,23 +60,23 @@ def capture(
     left = max(progress.budget - waited, min(progress.budget, _LEAST))
     deadline = Deadline(None if thorough else left)
     address = os.environ.get("DVC_STAGE") or None
-    try:
-        code, status, repo = _repositories(begin, facts, deadline, progress.warnings)
-    except OSError as error:
-        progress.warnings.append(("places", f"the repository cannot be read: {error}"))
-        code = status = repo = None
-    if repo is not None:
-        repo.read(code, status)
-    if code is not None:
-        written = repo.written_by_dvc(code) if repo and address else nothing
-        progress.code = capture_code(code, status, facts.git, deadline, progress.warnings, written)
-    if repo is not None:
-        rules = Rules(settings.inputs, settings.models)
-        stage = repo.running_stage(address, begin.folder)
-        try:
-            progress.data = capture_data(repo, stage, rules)
-        finally:  # what was hashed until somebody interrupted it need not be hashed again
-            repo.store.save()
+    with _part(progress, "the repository"):
+        code, status, repo = _repositories(begin, facts, deadline, progress)
+        written: Callable[[str], bool] = nothing
+        if repo is not None:
+            with _part(progress, "the data"):
+                repo.read(code, status)
+                written = repo.written_by_dvc(code) if code and address else nothing
+        if code is not None:
+            with _part(progress, "the code"):
+                progress.code = capture_code(
+                    code, status, facts.git, deadline, progress.warnings, written
+                )
+        if repo is not None and progress.data is None:
+            with _part(progress, "the data"):
+                rules = Rules(settings.inputs, settings.models)
+                stage = repo.running_stage(address, places.dvc_started_in() if address else None)
+                progress.data = _saved(repo, stage, rules)
     return Provenance(
         code=progress.code,
         data=progress.data,
@@ -83,11 +86,37 @@ def capture(
     ), settings
 
 
+@contextmanager
+def _part(progress: Progress, name: str) -> Iterator[None]:
+    """Keep a fault in one part of the capture from taking the others' answers with it.
+
+    What the part would have said is ``unknown`` then: the code beyond its commit, and the data.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - nothing that lies in a repository may end a run
+        fault = f"{type(error).__name__}: {error}"
+        text = f"{name} cannot be read ({fault}) and is unknown; run: mlflow-dvc status --hash"
+        progress.warnings.append((f"fault in {name}", text))
+        if name != "the code" and progress.data is None:
+            progress.data = Data("", "", unread={name: fault})
+
+
+def _saved(repo: DataRepo, stage: Stage | None, rules: Rules) -> Data:
+    try:
+        return capture_data(repo, stage, rules)
+    finally:  # what was hashed until somebody interrupted it need not be hashed again
+        repo.store.save()
+
+
 def _repositories(
-    begin: places.Start, facts: Facts, deadline: Deadline, warnings: list[tuple[str, str]]
+    begin: places.Start, facts: Facts, deadline: Deadline, progress: Progress
 ) -> tuple[Worktree | None, Status | None, DataRepo | None]:
     """Find the code's worktree and the DVC repository; Git looks at the one meanwhile."""
+    warnings = progress.warnings
     code = places.find_code(begin, facts.git, deadline)
+    if code is not None:  # known, should Git or the disk never answer
+        progress.code = Code(code.toplevel, *gitdir.read_head(code))
     root = places.find_dvc_root(begin, code)
     if code is None:
         return None, None, DataRepo(root, facts, deadline, warnings) if root else None

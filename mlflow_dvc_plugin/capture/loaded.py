@@ -21,7 +21,7 @@ class LoadedFiles:
     """The files that this process has loaded; looks at each module once."""
 
     def __init__(self) -> None:
-        self._modules: set[str] = set()
+        self._modules: dict[str, int] = {}
         self._files: set[str] = set()
         self._folders: dict[str, str] = {}
         self._installed: tuple[str, ...] = ()
@@ -30,21 +30,36 @@ class LoadedFiles:
         """Return the loaded files below ``toplevel``, relative to it, POSIX, sorted."""
         self._look()
         start = toplevel.rstrip(os.sep) + os.sep
-        found = {path for path in self._files if path.startswith(start)}
+        found = set(self._files)
         for path in filter(None, (main_script(), notebook())):
-            real = self._real(path)
-            if real.startswith(start) and not self._is_installed(path, real):
-                found.add(real)
-        return sorted(path[len(start) :].replace(os.sep, "/") for path in found)
+            found.update(self._own(path))
+        return sorted(
+            path[len(start) :].replace(os.sep, "/") for path in found if path.startswith(start)
+        )
 
     def _look(self) -> None:
-        for name in set(sys.modules) - self._modules - _MAIN:
-            self._modules.add(name)
-            path = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(path, str) and not _PACKAGES.search(path):
-                real = self._real(path)
-                if not self._is_installed(path, real):
-                    self._files.add(real)
+        """Look at the modules that are new; one may have been loaded anew from elsewhere."""
+        for name, module in list(sys.modules.items()):
+            if self._modules.get(name) != id(module) and name not in _MAIN:
+                self._modules[name] = id(module)
+                path = _file_of(module)
+                if path is not None and not _PACKAGES.search(path):
+                    self._files.update(self._own(path))
+
+    def _own(self, path: str) -> set[str]:
+        """Return the file, and the one it links to, unless they are installed code.
+
+        For a module inside an archive the archive; nothing for a name that is no file.
+        """
+        while not os.path.isfile(path):
+            parent = os.path.dirname(path)
+            if parent == path or os.path.isdir(parent):
+                return set()
+            path = parent
+        real = self._real(path)
+        if self._is_installed(path, real):
+            return set()
+        return {real, os.path.realpath(real)} if os.path.islink(real) else {real}
 
     def _is_installed(self, path: str, real: str) -> bool:
         self._installed = self._installed or _installed_below()
@@ -58,25 +73,36 @@ class LoadedFiles:
         return os.path.join(self._folders[folder], name)
 
 
+def _file_of(module: object) -> str | None:
+    """Return the absolute path that a module names, without asking the module to do anything.
+
+    A lazy module would be loaded by an attribute access, and any may raise what it likes.
+    """
+    try:
+        path = object.__getattribute__(module, "__dict__").get("__file__")
+    except (AttributeError, TypeError):
+        return None
+    return path if isinstance(path, str) and os.path.isabs(path) and "\0" not in path else None
+
+
 def main_script() -> str | None:
     """Return the absolute path of the script that this process runs, None when there is none.
 
     None for ``python -c``, standard input, an interactive shell and a notebook kernel's launcher
     is a path like any other: the caller asks whether it belongs to a worktree.
     """
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    path = vars(sys.modules["__main__"]).get("__file__") if "__main__" in sys.modules else None
     if not isinstance(path, str):
-        path = sys.argv[0] if sys.argv else ""
+        path = next(iter(getattr(sys, "argv", ())), "")
     return _existing(path)
 
 
 def notebook() -> str | None:
     """Return the notebook's file where the front end tells it (Jupyter Server, VS Code)."""
-    shell = sys.modules.get("IPython")
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     if shell is None:
         return None
-    running = shell.get_ipython()
-    named = getattr(running, "user_ns", {}).get("__vsc_ipynb_file__")
+    named = getattr(shell(), "user_ns", {}).get("__vsc_ipynb_file__")
     path = named or os.environ.get("JPY_SESSION_NAME") or os.environ.get("IPYNB_FILE")
     if not isinstance(path, str) or not path.endswith(".ipynb"):
         return None
@@ -94,12 +120,12 @@ def _installed_below() -> tuple[str, ...]:
     Not the environment's own folder: it may be the project's. A bare ``/usr`` is none: people work
     below it.
     """
-    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {sysconfig.get_path(name) for name in names}
     folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())
     if os.path.isfile(os.path.join(sys.prefix, "pyvenv.cfg")) or os.path.isdir(
         os.path.join(sys.prefix, "conda-meta")
     ):
-        parts = ("bin", "lib", "lib64", "share", "Lib", "Scripts")
-        folders.update(os.path.join(sys.prefix, part) for part in parts)
+        folders.add(sysconfig.get_path("scripts"))
     named = {folder.rstrip(os.sep) + os.sep for folder in folders if folder}
     return tuple(named | {os.path.realpath(folder) + os.sep for folder in named})

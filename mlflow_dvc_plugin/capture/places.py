@@ -58,6 +58,26 @@ def find_dvc_root(begin: Start, code: Worktree | None) -> str | None:
     return root
 
 
+def dvc_started_in() -> str | None:
+    """Return the folder that the DVC which runs this process's stage was started in.
+
+    It is the nearest ancestor that has not got this process's ``DVC_STAGE``. None where ``/proc``
+    does not tell.
+    """
+    ours = os.fsencode(f"DVC_STAGE={os.environ.get('DVC_STAGE')}")
+    pid = os.getppid()
+    try:
+        while pid > 1:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if ours not in file.read().split(b"\0"):
+                    return os.readlink(f"/proc/{pid}/cwd")
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
 def nested_dvc_roots(toplevel: str, paths: Iterable[str]) -> list[str]:
     """Return the folders below ``toplevel`` whose ``.dvc/config`` is among ``paths``."""
     ending = "/.dvc/config"

@@ -33,10 +33,10 @@ class Store:
 
     def __init__(self, dvc_root: str) -> None:
         name = hashlib.md5(os.fsencode(dvc_root), usedforsecurity=False).hexdigest()
-        self.folders = (
-            os.path.join(dvc_root, ".dvc", "tmp", _FOLDER),
-            os.path.join(_user_cache(), _FOLDER, name),
-        )
+        folders = [os.path.join(dvc_root, ".dvc", "tmp", _FOLDER)]
+        if os.path.isabs(_user_cache()):  # "~" stays as it is where there is no home
+            folders.append(os.path.join(_user_cache(), _FOLDER, name))
+        self.folders = tuple(folders)
         self.data: dict[str, Any] = {"memo": {}, "found": {}, "outputs": {}}
         # What the metadata files stated last, in memory only.
         self.loaded: tuple[object, Metadata] | None = None

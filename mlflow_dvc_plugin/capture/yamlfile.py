@@ -39,6 +39,9 @@ _PLAIN = (
 )
 
 
+_MOST_MERGED = 100_000
+
+
 class MetadataError(Exception):
     """Why a metadata file cannot be used, in one line."""
 
@@ -47,6 +50,12 @@ class _Loader(_Base):
     """YAML 1.2 values, and a key given twice is an error."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's protocol
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge ``<<`` keys, up to a number that no file written for DVC comes near."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_MERGED:
+            raise MetadataError(f"more than {_MOST_MERGED} merged keys")
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         if isinstance(node, yaml.MappingNode):
@@ -88,7 +97,14 @@ def parse(data: bytes) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
         raise MetadataError(_reason(text, error)) from error
-    except (ValueError, RecursionError, TypeError, OverflowError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise MetadataError(f"broken YAML: {one_line(error)}") from error
 
 

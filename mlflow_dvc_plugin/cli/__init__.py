@@ -77,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except MlflowDvcError as error:
         return _fail(error.message, error.hint)
+    except OSError as error:
+        return _fail(f"the operating system refuses: {error}", "")
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name in ("", "mlflow_dvc_plugin"):

@@ -39,6 +39,11 @@ def command(folder: str | None) -> int:
     """
     _require_programs()
     folder = _free_folder(folder)
+    if "?" in str(folder):
+        raise MlflowDvcError(
+            f"{folder} holds a question mark, which ends the name of a database for MLflow",
+            "mlflow-dvc demo <another folder>",
+        )
     uri = f"sqlite:///{folder}/mlflow.db"
     click.echo(f"building a project in {printable(folder)}")
     from mlflow_dvc_plugin.cli import demo_project

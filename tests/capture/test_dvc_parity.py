@@ -164,7 +164,7 @@ def test_any_repository_is_read_as_dvc_reads_it(
     template: Path, contents: Contents, with_git: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder).resolve() / "r"
+        root = Path(folder).resolve() / "the repository"
         shutil.copytree(template, root)
         write(root, contents)
         if not with_git:

@@ -106,26 +106,28 @@ def test_the_script_of_exactly_one_stage_stands_for_it_outside_a_stage() -> None
 
 
 @pytest.mark.parametrize(
-    ("address", "cwd", "expected"),
+    ("address", "started", "expected"),
     [
         ("train", "", "dvc.yaml:train"),
-        ("sub/dvc.yaml:train", "sub", "sub/dvc.yaml:train"),
-        ("../dvc.yaml:train", "", "dvc.yaml:train"),
-        ("dvc.yaml:train", "sub", "sub/dvc.yaml:train"),
-        ("only", "", "sub/dvc.yaml:only"),
+        ("train", "sub", "sub/dvc.yaml:train"),
+        ("sub/dvc.yaml:train", "", "sub/dvc.yaml:train"),
+        ("../dvc.yaml:train", "sub", "dvc.yaml:train"),
         ("train", "elsewhere", None),
+        ("train", None, None),
+        ("sub/dvc.yaml:train", None, "sub/dvc.yaml:train"),
+        ("only", None, "sub/dvc.yaml:only"),
         ("gone", "", None),
-        ("each@a:b", "", "dvc.yaml:each@a:b"),
+        ("each@a:b", None, "dvc.yaml:each@a:b"),
     ],
 )
 def test_the_running_stage_is_found_by_its_address(
-    address: str, cwd: str, expected: str | None
+    address: str, started: str | None, expected: str | None
 ) -> None:
     stages = [
         Stage("train", "dvc.yaml", ""), Stage("train", "sub/dvc.yaml", "sub"),
         Stage("only", "sub/dvc.yaml", "sub"), Stage("each@a:b", "dvc.yaml", ""),
     ]  # fmt: skip
-    found = find_stage(stages, address, cwd)
+    found = find_stage(stages, address, started)
     assert (found.address if found else None) == expected
 
 

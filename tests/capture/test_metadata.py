@@ -175,3 +175,9 @@ def test_templating_is_resolved_by_dvc(make: Write) -> None:
     assert [stage.name for stage in found.stages][:3] == ["each@u", "each@v", "grid@1-u"]
     assert found.stages[2].deps == ("p/in/d",)
     assert found.artifacts == {"p/there/o": "model"}
+
+
+def test_a_path_that_leaves_the_repository_and_comes_back_is_inside(make: Write) -> None:
+    root = make({})
+    write(root, {"x.dvc": f"wdir: ..\nouts:\n- {{md5: {A}, hash: md5, path: {root.name}/x}}\n"})
+    assert only(same_as_dvc(root)) == Output("x", A, "x.dvc")
