@@ -181,7 +181,8 @@ def test_of_a_trace_only_commit_branch_and_dirty(
     """In a process of its own: MLflow asks once a process, whatever changes later."""
     (repo / "train.py").write_text("changed\n")
     code = "import mlflow\nwith mlflow.start_span('span') as span: print(span.trace_id)"
-    trace = mlflow.get_trace(python_in(repo, code).split()[-1])
+    out = python_in(repo, code, MLFLOW_ENABLE_ASYNC_TRACE_LOGGING="false")
+    trace = mlflow.get_trace(out.split()[-1])
     metadata = trace.info.trace_metadata
     assert metadata["mlflow.source.git.commit"] == commit
     assert metadata["mlflow.source.git.dirty"] == "true"

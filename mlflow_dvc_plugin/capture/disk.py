@@ -16,9 +16,10 @@ from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.capture.mapped import touches, writably_mapped
+from mlflow_dvc_plugin.capture.states import compared, note, unknown
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.provenance import WORST_FIRST, Output, OutputState
+from mlflow_dvc_plugin.provenance import Output, OutputState
 
 # Below this many bytes reading them is quicker than, and better than, believing DVC's record.
 _WORTH_A_LOOKUP = 64 << 20
@@ -66,11 +67,11 @@ class Disk:
         for output in outputs:
             state, found = self._look(output)
             if state is not None:
-                _note(states, state)
+                note(states, state)
             elif found is not None:
                 unread.append((output, found))
         for output, found in sorted(unread, key=lambda pair: pair[1].size):
-            _note(states, self._read(output, found))
+            note(states, self._read(output, found))
         return [states[path] for path in sorted(states)]
 
     def state_of(self, output: Output) -> OutputState:
@@ -102,14 +103,14 @@ class Disk:
                 return OutputState(output, "missing", reason="not on disk"), None
             actual = self._known(output, found)
         except _TROUBLE as error:
-            return _unknown(output, error), None
-        return (None, found) if actual is None else (_compared(output, actual), None)
+            return unknown(output, error), None
+        return (None, found) if actual is None else (compared(output, actual), None)
 
     def _read(self, output: Output, found: Fingerprint) -> OutputState:
         try:
-            return _compared(output, self._learn(output, found))
+            return compared(output, self._learn(output, found))
         except _TROUBLE as error:
-            return _unknown(output, error)
+            return unknown(output, error)
 
     def _known(self, output: Output, found: Fingerprint) -> str | None:
         """Return the hash of the bytes that had this fingerprint.
@@ -225,28 +226,5 @@ class Disk:
         return self._ignores[folder]
 
 
-def _note(states: dict[str, OutputState], state: OutputState) -> None:
-    """Keep the state; of two metadata files that state one path the worse."""
-    order = (*WORST_FIRST, "missing")
-    other = states.get(state.path)
-    if other is None or order.index(state.status) < order.index(other.status):
-        states[state.path] = state
-
-
 def _key(output: Output) -> str:
     return f"{output.scheme} {output.path}"
-
-
-def _compared(output: Output, actual: str) -> OutputState:
-    if actual == output.hash:
-        return OutputState(output, "clean", actual)
-    reason = "differs from its metadata" if output.hash else "no hash in its metadata"
-    return OutputState(output, "modified", actual, reason)
-
-
-def _unknown(output: Output, error: Exception) -> OutputState:
-    if isinstance(error, OutOfTimeError):
-        reason = "not hashed within the budget"
-    else:
-        reason = " ".join(str(error).split())[:200]
-    return OutputState(output, "unknown", reason=reason)
