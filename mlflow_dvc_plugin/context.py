@@ -12,7 +12,9 @@ import json
 import logging
 import os
 import sys
+import threading
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,9 +74,25 @@ class _Provider:
 
     def _process(self) -> Process:
         """Return what belongs to this process: a lock or a thread means nothing after a fork."""
-        from mlflow_dvc_plugin.answer import Process
+        if os.getpid() not in self._processes:
+            with self._importing:
+                from mlflow_dvc_plugin.answer import Process
 
-        return self._processes.setdefault(os.getpid(), Process())
+            self._processes.setdefault(os.getpid(), Process())
+        return self._processes[os.getpid()]
+
+    @cached_property
+    def _importing(self) -> threading.RLock:
+        """Return a lock that a fork waits for.
+
+        A child born while another thread imports inherits locks that nobody will ever release.
+        """
+        lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+            )
+        return lock
 
 
 def _called_by_start_run() -> tuple[bool, bool]:

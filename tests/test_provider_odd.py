@@ -189,3 +189,31 @@ def test_a_stage_is_told_by_where_dvc_was_started(repo: Path, python_in: PythonI
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("SEEN")]
     assert "data/images" in line
     assert "train.csv" not in line
+
+
+@pytest.mark.parametrize("delay", ["0.003", "0.02"])
+def test_a_fork_while_the_first_capture_begins_hangs_nobody(
+    repo: Path, python_in: PythonIn, delay: str
+) -> None:
+    code = """
+import mlflow, os, sys, threading, time
+from mlflow_dvc_plugin.context import DvcRunContext
+provider = DvcRunContext()
+threading.Thread(target=provider.tags, daemon=True).start()
+time.sleep(float(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    found = provider.tags()
+    os._exit(0 if found["dvc.status"] == "clean" else 3)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        print(os.waitstatus_to_exitcode(status))
+        break
+    time.sleep(0.02)
+else:
+    os.kill(child, 9)
+    print("hangs")
+"""
+    assert python_in(repo, code, delay).strip() == "0"
