@@ -11,6 +11,7 @@ import configparser
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,8 +89,10 @@ def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -
         raise GitError(f"git {args[0]} did not answer within {timeout:.1f} s") from error
     except OSError as error:
         raise GitError("the git program was not found", "install Git") from error
-    # With SIGCHLD ignored the exit status is lost, and reads as 0.
-    if done.returncode or (not done.stdout and done.stderr.startswith((b"fatal:", b"error:"))):
+    failed = done.returncode != 0
+    if not failed and _exit_status_is_lost():
+        failed = not done.stdout and done.stderr.startswith((b"fatal:", b"error:"))
+    if failed:
         raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"), root)
     return done.stdout
 
@@ -98,6 +101,12 @@ def call_git_z(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0)
     """Run ``git <args>`` (with ``-z``) and return its NUL-separated values, as file names."""
     out = call_git(root, *args, stdin=stdin, timeout=timeout)
     return [os.fsdecode(part) for part in out.split(b"\0") if part]
+
+
+def _exit_status_is_lost() -> bool:
+    """Tell whether the process ignores SIGCHLD: every exit status then reads as 0."""
+    child = getattr(signal, "SIGCHLD", None)
+    return child is not None and signal.getsignal(child) is signal.SIG_IGN
 
 
 def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pytest
 from conftest import Git
+from looking import note_reads
 from providing import COMMIT, DIRTY, git_program, install_fresh, tags, warnings_in
 
 
@@ -30,7 +31,7 @@ def timed_run() -> tuple[dict[str, str], float]:
     return mlflow.get_run(run.info.run_id).data.tags, took
 
 
-@pytest.mark.parametrize("how", ["exec sleep 30", "sleep 5"])
+@pytest.mark.parametrize("how", ["exec sleep 60", "sleep 60"])
 @pytest.mark.usefixtures("provider")
 def test_a_git_that_does_not_answer_holds_no_run_up(
     repo: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -42,7 +43,7 @@ def test_a_git_that_does_not_answer_holds_no_run_up(
     git_program(monkeypatch, tmp_path / "bin", how)
     for _ in range(2):
         found, took = timed_run()
-        assert took < 3
+        assert took < 15, "Git answers after a minute, the budget is a second"
         assert found[DIRTY] == "unknown" and found["mlflow.source.git.dirty"] == "unknown"
         assert found[COMMIT] == commit
         assert found["dvc.status"] in ("clean", "unknown")
@@ -57,7 +58,7 @@ def write_dvc(path: Path, md5: str, size: int) -> None:
 
 @pytest.mark.usefixtures("provider")
 def test_a_huge_file_is_unknown_in_time_and_does_not_cost_every_run_its_budget(
-    repo: Path, git: Git, caplog: pytest.LogCaptureFixture
+    repo: Path, git: Git, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = repo / "huge.bin"
     size = 200 << 30
@@ -71,14 +72,14 @@ def test_a_huge_file_is_unknown_in_time_and_does_not_cost_every_run_its_budget(
     git("add", "--all")
     git("commit", "-q", "--message", "huge")
     time.sleep(0.05)
+    read = note_reads(monkeypatch)
     found, took = timed_run()
-    assert took < 3
-    for answer, limit in ((found, 3.0), (timed_run()[0], 3.0)):
-        assert answer["dvc.status"] == "unknown" and "dvc.hash" not in answer, limit
+    assert took < 15, "200 GB take minutes, the budget is a second; the rest is a busy machine"
+    for answer in (found, timed_run()[0]):
+        assert answer["dvc.status"] == "unknown" and "dvc.hash" not in answer
         assert answer["dvc.changed"] == '["huge.bin"]' and "dvc.huge.bin" not in answer
         assert "dvc.data.train.csv" in answer and "dvc.data.images" in answer
-    _, took = timed_run()
-    assert took < 0.6, "the budget was spent again on the same file"
+    assert read.count(str(huge)) == 1, "the budget was spent again on the same file"
     (warning,) = warnings_in(caplog)
     assert "huge.bin" in warning and "mlflow-dvc status --hash" in warning
     (repo / "data/train.csv").write_text("changed\n")
@@ -112,7 +113,7 @@ def test_hashes_that_were_computed_in_time_are_kept_for_the_next_process(
     while len(statuses) < 15 and statuses[-1:] != ["clean"]:
         begun = time.monotonic()
         statuses.append(tags()["dvc.status"])
-        assert time.monotonic() - begun < 2.8
+        assert time.monotonic() - begun < 15
     assert statuses[0] == "unknown" and set(statuses[:-1]) == {"unknown"}, statuses
     assert statuses[-1] == "clean", statuses
     assert tags()["dvc.data.parts"] == md5

@@ -234,11 +234,11 @@ def test_a_filter_that_hangs_is_left_behind_in_time_and_costs_the_data_nothing(
     filtered: Path, git: Git, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = tags()
-    git("config", "filter.big.clean", "sleep 8")
+    git("config", "filter.big.clean", "sleep 60")
     monkeypatch.setenv("MLFLOW_DVC_BUDGET", "2")
     begun = time.monotonic()
     found = tags()
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20
     assert found[DIRTY] == "unknown" and found[COMMIT] == git("rev-parse", "HEAD")
     assert [text for text in warnings_in(caplog) if "mlflow-dvc status --hash" in text]
     assert found["dvc.status"] == "clean" and found["dvc.hash"] == expected["dvc.hash"]

@@ -18,14 +18,16 @@ from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.provenance import Output
 
 
-def test_a_file_that_is_hopeless_within_the_budget_is_tried_once(repo: Path) -> None:
+def test_a_file_that_is_hopeless_within_the_budget_is_tried_once(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = note_reads(monkeypatch)
     with (repo / "data/train.csv").open("wb") as file:
         file.truncate(50 << 30)
     settle(repo)
-    look(repo, budget=0.5)
-    began = time.monotonic()
-    assert look(repo, budget=0.5)["data/train.csv"].status == "unknown"
-    assert time.monotonic() - began < 0.3
+    for _ in range(3):
+        assert look(repo, budget=0.5)["data/train.csv"].status == "unknown"
+    assert read.count(str(repo / "data/train.csv")) == 1
 
 
 def test_what_was_hashed_in_time_is_kept_for_the_next_run(repo: Path) -> None:
@@ -82,9 +84,7 @@ def test_what_another_process_learned_is_used_without_a_restart(repo: Path) -> N
     facts = Facts()
     assert look(repo, budget=0.3, facts=facts)["data/train.csv"].status == "unknown"
     capture(Facts(), thorough=True)
-    began = time.monotonic()
-    state = look(repo, budget=0.3, facts=facts)["data/train.csv"]
-    assert (state.status, time.monotonic() - began < 0.3) == ("modified", True)
+    assert look(repo, budget=0.3, facts=facts)["data/train.csv"].status == "modified"
 
 
 def test_two_processes_keep_what_each_of_them_learned(repo: Path) -> None:
