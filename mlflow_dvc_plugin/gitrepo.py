@@ -8,6 +8,7 @@ can only add variables, which is why it is not used to start them), no lock is t
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import re
 import shlex
@@ -79,22 +80,38 @@ def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -
     env = {key: value for key, value in os.environ.items() if key not in _OTHER_REPOSITORY}
     env.update(_OWN_SETTINGS)
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["git", *args],  # noqa: S607 - the user's own Git
-            cwd=root, env=env, input=stdin, capture_output=True,
-            timeout=max(timeout, 0.001), check=False,
+            cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise GitError(f"git {args[0]} did not answer within {timeout:.1f} s") from error
     except OSError as error:
         raise GitError("the git program was not found", "install Git") from error
-    failed = done.returncode != 0
+    with process:
+        try:
+            out, err = process.communicate(stdin, max(timeout, 0.001))
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                text = f"git {args[0]} did not answer within {timeout:.1f} s"
+                raise GitError(text) from error
+            raise
+    failed = process.returncode != 0
     if not failed and _exit_status_is_lost():
-        failed = not done.stdout and done.stderr.startswith((b"fatal:", b"error:"))
+        failed = not out and err.startswith((b"fatal:", b"error:"))
     if failed:
-        raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"), root)
-    return done.stdout
+        raise _failed(args, process.returncode, err.decode("utf-8", "replace"), root)
+    return out
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Git and the filters and hooks it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def call_git_z(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> list[str]:
