@@ -79,7 +79,10 @@ def test_a_huge_file_is_unknown_in_time_and_does_not_cost_every_run_its_budget(
         assert answer["dvc.status"] == "unknown" and "dvc.hash" not in answer
         assert answer["dvc.changed"] == '["huge.bin"]' and "dvc.huge.bin" not in answer
         assert "dvc.data.train.csv" in answer and "dvc.data.images" in answer
-    assert read.count(str(huge)) == 1, "the budget was spent again on the same file"
+    for _ in range(5):
+        timed_run()
+    # Another try takes half as much time again as the last one had: a few, not one a run.
+    assert 1 <= read.count(str(huge)) <= 4, "the budget was spent again on the same file"
     (warning,) = warnings_in(caplog)
     assert "huge.bin" in warning and "mlflow-dvc status --hash" in warning
     (repo / "data/train.csv").write_text("changed\n")

@@ -18,16 +18,17 @@ from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.provenance import Output
 
 
-def test_a_file_that_is_hopeless_within_the_budget_is_tried_once(
+def test_a_file_that_is_hopeless_within_the_budget_is_not_tried_every_time(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = note_reads(monkeypatch)
     with (repo / "data/train.csv").open("wb") as file:
         file.truncate(50 << 30)
     settle(repo)
-    for _ in range(3):
+    for _ in range(8):
         assert look(repo, budget=0.5)["data/train.csv"].status == "unknown"
-    assert read.count(str(repo / "data/train.csv")) == 1
+    # Another try takes half as much time again as the last one had: a few, not one a run.
+    assert 1 <= read.count(str(repo / "data/train.csv")) <= 4
 
 
 def test_what_was_hashed_in_time_is_kept_for_the_next_run(repo: Path) -> None:
