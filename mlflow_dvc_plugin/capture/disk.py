@@ -15,7 +15,7 @@ from dataclasses import replace
 from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
-from mlflow_dvc_plugin.capture.mapped import touches, writably_mapped
+from mlflow_dvc_plugin.capture.mapped import process_started, touches, writably_mapped
 from mlflow_dvc_plugin.capture.states import compared, note, unknown
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -42,7 +42,8 @@ class Disk:
         self._stamp: int | None = None
         self._ignores: dict[str, str] = {}
         self._taken: dict[str, Fingerprint | None] = {}
-        self._mapped = writably_mapped()
+        self._mapped: frozenset[str] | None = None
+        self._started = process_started()
 
     def look_ahead(self) -> None:
         """Take the fingerprints of the outputs that are known already."""
@@ -118,7 +119,7 @@ class Disk:
         Raises OutOfTimeError for a file that could not be hashed in the time that is left now.
         """
         known = self.store.data["outputs"].get(_key(output))
-        if known is None or tuple(known[0]) != found or self._is_mapped(output.path):
+        if known is None or tuple(known[0]) != found or self._is_mapped(output.path, found.newest):
             return None
         if known[1] != self._ignore_key(output, found):
             return None
@@ -126,7 +127,12 @@ class Disk:
             raise OutOfTimeError
         return known[2] if isinstance(known[2], str) else None
 
-    def _is_mapped(self, path: str) -> bool:
+    def _is_mapped(self, path: str, newest: int) -> bool:
+        """Tell whether this process may change bytes last touched at ``newest`` (ns) unseen."""
+        if newest < self._started:
+            return False
+        if self._mapped is None:
+            self._mapped = writably_mapped()
         return bool(self._mapped) and touches(self._mapped, os.path.join(self.toplevel, path))
 
     def _learn(self, output: Output, found: Fingerprint) -> str:
@@ -150,7 +156,9 @@ class Disk:
                 raise
         if fingerprint.take(path, self.deadline) != found:
             raise ValueError(f"{output.path} changed while it was read")
-        if fingerprint.settled(found.newest, self._stamp) and not self._is_mapped(output.path):
+        if fingerprint.settled(found.newest, self._stamp) and not self._is_mapped(
+            output.path, found.newest
+        ):
             entry[_key(output)] = [list(found), ignore, actual]
         return actual
 
@@ -171,7 +179,9 @@ class Disk:
         for rel in datafiles.data_files(self.root, path, ignored, self.deadline):
             info = os.stat(os.path.join(path, rel))
             row = known.pop(rel, "")
-            if row[:-33] == hashing.identity(info) and not self._is_mapped(os.path.join(path, rel)):
+            if row[:-33] == hashing.identity(info) and not self._is_mapped(
+                os.path.join(path, rel), max(info.st_mtime_ns, info.st_ctime_ns)
+            ):
                 rows[rel] = row
             else:
                 unread.append(rel)
