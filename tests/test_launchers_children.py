@@ -76,7 +76,7 @@ def test_a_child_forked_while_another_thread_captures_answers_at_once(
     slow = tmp_path / "slow"
     slow.mkdir()
     (slow / "git").write_text(
-        '#!/bin/sh\n[ -e "$SLOW" ] && sleep 2\nPATH=${PATH#*:} exec git "$@"\n'
+        '#!/bin/sh\n[ -e "$SLOW" ] && sleep 4\nPATH=${PATH#*:} exec git "$@"\n'
     )
     (slow / "git").chmod(0o755)
     (project / "train.py").write_text(
@@ -85,7 +85,7 @@ def test_a_child_forked_while_another_thread_captures_answers_at_once(
         "open(os.environ['SLOW'], 'w').close()\ntime.sleep(1.1)\n"
         "thread = threading.Thread(target=resolve_tags); thread.start(); time.sleep(0.5)\n"
         "os.unlink(os.environ['SLOW'])\nbegun = time.monotonic()\nchild = os.fork()\n"
-        "if child == 0:\n    ask()\n    os._exit(0 if time.monotonic() - begun < 1.2 else 3)\n"
+        "if child == 0:\n    ask()\n    os._exit(0 if time.monotonic() - begun < 3 else 3)\n"
         "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
         "assert thread.is_alive()\nthread.join()\nsys.exit(status)\n"
     )

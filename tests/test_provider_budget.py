@@ -72,9 +72,11 @@ def test_a_huge_file_is_unknown_in_time_and_does_not_cost_every_run_its_budget(
     git("add", "--all")
     git("commit", "-q", "--message", "huge")
     time.sleep(0.05)
+    # Room for a machine that stalls: the small files are read first, the huge one takes the rest.
+    monkeypatch.setenv("MLFLOW_DVC_BUDGET", "4")
     read = note_reads(monkeypatch)
     found, took = timed_run()
-    assert took < 15, "200 GB take minutes, the budget is a second; the rest is a busy machine"
+    assert took < 30, "200 GB take minutes, the budget is seconds; the rest is a busy machine"
     for answer in (found, timed_run()[0]):
         assert answer["dvc.status"] == "unknown" and "dvc.hash" not in answer
         assert answer["dvc.changed"] == '["huge.bin"]' and "dvc.huge.bin" not in answer
