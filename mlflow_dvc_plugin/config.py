@@ -15,12 +15,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """``budget`` is in seconds; ``inputs`` and ``models`` are patterns, None for the default."""
+    """``budget`` is in seconds; ``inputs`` and ``models`` are patterns, None for the default.
+
+    The rest is for the Git hooks; ``max_file_size`` is in MB (10 ** 6 bytes).
+    """
 
     budget: float = 5.0
     inputs: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
     output_tags: int = 20
+    fetch: bool = False
+    strict_hooks: bool = False
+    drift: str = "block"
+    fix: bool = False
+    allow_missing: bool = False
+    max_file_size: float = 10.0
 
 
 VARIABLES = {
@@ -28,12 +37,25 @@ VARIABLES = {
     "inputs": "MLFLOW_DVC_INPUTS",
     "models": "MLFLOW_DVC_MODELS",
     "output_tags": "MLFLOW_DVC_OUTPUT_TAGS",
+    "fetch": "MLFLOW_DVC_FETCH",
+    "strict_hooks": "MLFLOW_DVC_STRICT_HOOKS",
+    "drift": "MLFLOW_DVC_DRIFT",
+    "fix": "MLFLOW_DVC_FIX",
+    "allow_missing": "MLFLOW_DVC_ALLOW_MISSING",
+    "max_file_size": "MLFLOW_DVC_MAX_FILE_SIZE",
 }
+_SWITCH = "true or false"
 ALLOWED = {
     "budget": "a number of seconds from 0.1 to 3600",
     "inputs": "a list of patterns (in the variable: separated by commas)",
     "models": "a list of patterns (in the variable: separated by commas)",
     "output_tags": "a whole number from 0 to 20",
+    "fetch": _SWITCH,
+    "strict_hooks": _SWITCH,
+    "drift": "block or warn",
+    "fix": _SWITCH,
+    "allow_missing": _SWITCH,
+    "max_file_size": "a number of megabytes from 0.1 to 1000000",
 }
 
 
@@ -108,12 +130,22 @@ def _table(toplevel: str, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _number(value: object) -> float | None:
+def _number(value: object, at_most: float = 3600) -> float | None:
     try:
         number = float(value) if isinstance(value, (int, float, str)) else -1.0
     except (ValueError, OverflowError):
         return None
-    return number if 0.1 <= number <= 3600 and not isinstance(value, bool) else None
+    return number if 0.1 <= number <= at_most and not isinstance(value, bool) else None
+
+
+def _switch(value: object) -> bool | None:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    return value if isinstance(value, bool) else words.get(str(value).strip().lower())
+
+
+def _drift(value: object) -> str | None:
+    return value if value in ("block", "warn") and isinstance(value, str) else None
 
 
 def _count(value: object) -> int | None:
@@ -136,4 +168,10 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "inputs": _patterns,
     "models": _patterns,
     "output_tags": _count,
+    "fetch": _switch,
+    "strict_hooks": _switch,
+    "drift": _drift,
+    "fix": _switch,
+    "allow_missing": _switch,
+    "max_file_size": lambda value: _number(value, 1_000_000),
 }

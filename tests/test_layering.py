@@ -10,8 +10,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "mlflow_dvc_plugin"
 # The parts, the top one first. A new module gets its place here.
 ORDER = (
-    "__init__", "context", "dataset", "answer", "cli", "lineage", "sync", "tagging", "tracking",
-    "capture",
+    "__init__", "context", "dataset", "answer", "cli", "hook", "lineage", "sync", "tagging",
+    "tracking", "capture",
     "tags", "verdict", "provenance", "storage", "gitrepo", "gitdir", "dvcrepo", "config", "errors",
 )  # fmt: skip
 # Who may import what is slow to import, or is wrapped in one place.

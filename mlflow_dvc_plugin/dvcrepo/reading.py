@@ -1,4 +1,4 @@
-"""The only module that imports the dvc library; each use has a test that fails when DVC changes."""
+"""DVC's own templating and ignore rules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def resolve(files: Files, folder: str, document: dict[str, Any]) -> dict[str, An
     result has ``stages``, ``artifacts``, ``metrics`` and ``plots``. Raises DvcMissingError, and
     MlflowDvcError with DVC's own reason.
     """
-    with _dvc_quiet() as DvcException:  # noqa: N806 - it is a class
+    with dvc_quiet() as DvcException:  # noqa: N806 - it is a class
         from dvc.parsing import DataResolver
 
         try:
@@ -53,7 +53,7 @@ def resolve(files: Files, folder: str, document: dict[str, Any]) -> dict[str, An
                 "plots": resolver.resolve_plots(),
             }
         except (DvcException, *_FAILURES) as error:
-            raise MlflowDvcError(f"DVC cannot resolve it: {_first_line(error)}") from error
+            raise MlflowDvcError(f"DVC cannot resolve it: {first_line(error)}") from error
 
 
 def ignore_filter(root: str, files: Files | None = None, toplevel: str = "") -> Filter:
@@ -63,7 +63,7 @@ def ignore_filter(root: str, files: Files | None = None, toplevel: str = "") -> 
     With ``files`` and ``toplevel``, ``.dvcignore`` files are read from there. Raises
     DvcMissingError; the filter itself raises MlflowDvcError.
     """
-    with _dvc_quiet() as DvcException:  # noqa: N806
+    with dvc_quiet() as DvcException:  # noqa: N806
         from dvc.fs import LocalFileSystem
         from dvc.ignore import DvcIgnoreFilter
 
@@ -71,13 +71,13 @@ def ignore_filter(root: str, files: Files | None = None, toplevel: str = "") -> 
         try:
             rules = DvcIgnoreFilter(fs, root)
         except (DvcException, *_FAILURES) as error:
-            raise MlflowDvcError(f"DVC cannot read {IGNORE_FILE}: {_first_line(error)}") from error
+            raise MlflowDvcError(f"DVC cannot read {IGNORE_FILE}: {first_line(error)}") from error
 
     def visible(folder: str, dirs: list[str], names: list[str]) -> tuple[list[str], list[str]]:
         try:
             seen_dirs, seen_names = rules(folder, dirs, names)
         except (DvcException, *_FAILURES) as error:
-            raise MlflowDvcError(f"DVC cannot read {IGNORE_FILE}: {_first_line(error)}") from error
+            raise MlflowDvcError(f"DVC cannot read {IGNORE_FILE}: {first_line(error)}") from error
         return list(seen_dirs), list(seen_names)
 
     return visible
@@ -158,7 +158,7 @@ def _keep_default(folder: str, dirs: list[str], names: list[str]) -> tuple[list[
 
 
 @contextmanager
-def _dvc_quiet() -> Iterator[type[Exception]]:
+def dvc_quiet() -> Iterator[type[Exception]]:
     """Import DVC, hand out its base error, and keep its warnings off the user's screen."""
     try:
         from dvc.exceptions import DvcException
@@ -219,5 +219,6 @@ def _absolute(toplevel: str, path: str) -> str:
     return os.path.join(toplevel, path) if path else toplevel
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return an error's text as one short line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

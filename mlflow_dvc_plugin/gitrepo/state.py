@@ -1,51 +1,18 @@
-"""The only module that talks to Git.
-
-Processes are started with argument lists, ``--`` before paths, a time limit, machine formats and
-one environment policy: variables that name another repository are removed (GitPython's ``execute``
-can only add variables, which is why it is not used to start them), no lock is taken, nothing asks.
-"""
+"""What Git says of a worktree: HEAD, what differs from it, its index, its remotes."""
 
 from __future__ import annotations
 
 import configparser
-import contextlib
 import os
 import re
-import shlex
-import signal
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-
-# `git rev-parse --local-env-vars`, less what only carries configuration.
-_OTHER_REPOSITORY = frozenset({
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE",
-    "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH",
-    "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE", "GIT_LITERAL_PATHSPECS",
-    "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
-})  # fmt: skip
-_OWN_SETTINGS = {
-    "GIT_OPTIONAL_LOCKS": "0",  # status must not write the index: 640 runs ask at once
-    "GIT_TERMINAL_PROMPT": "0",
-    "LANGUAGE": "C",
-    "LC_ALL": "C",
-}
-
+from mlflow_dvc_plugin.gitrepo.call import GitError, call_git, call_git_z
 
 _AT_ONCE = 500  # paths a call: an argument list has a limit
 _REMOTE = re.compile(r'remote "(.*)"\Z', re.DOTALL)
-
-
-class GitError(MlflowDvcError):
-    """Git could not answer; ``code`` is its exit status, None when it did not run or finish."""
-
-    def __init__(self, message: str, hint: str = "", code: int | None = None) -> None:
-        super().__init__(message, hint)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -69,72 +36,6 @@ class Index:
 
     metadata: tuple[str, ...]
     hidden: tuple[str, ...]
-
-
-def call_git(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> bytes:
-    """Run ``git <args>`` in ``root`` and return its standard output.
-
-    ``timeout`` is in seconds. Raises GitError with Git's own first line and, where one is known,
-    the command that mends it.
-    """
-    env = {key: value for key, value in os.environ.items() if key not in _OTHER_REPOSITORY}
-    env.update(_OWN_SETTINGS)
-    try:
-        process = subprocess.Popen(
-            ["git", *args],  # noqa: S607 - the user's own Git
-            cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )  # fmt: skip
-    except OSError as error:
-        raise GitError("the git program was not found", "install Git") from error
-    with process:
-        try:
-            out, err = process.communicate(stdin, max(timeout, 0.001))
-        except BaseException as error:
-            _end(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                text = f"git {args[0]} did not answer within {timeout:.1f} s"
-                raise GitError(text) from error
-            raise
-    failed = process.returncode != 0
-    if not failed and _exit_status_is_lost():
-        failed = not out and err.startswith((b"fatal:", b"error:"))
-    if failed:
-        raise _failed(args, process.returncode, err.decode("utf-8", "replace"), root)
-    return out
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End Git and the filters and hooks it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-
-
-def call_git_z(root: str, *args: str, stdin: bytes = b"", timeout: float = 30.0) -> list[str]:
-    """Run ``git <args>`` (with ``-z``) and return its NUL-separated values, as file names."""
-    out = call_git(root, *args, stdin=stdin, timeout=timeout)
-    return [os.fsdecode(part) for part in out.split(b"\0") if part]
-
-
-def _exit_status_is_lost() -> bool:
-    """Tell whether the process ignores SIGCHLD: every exit status then reads as 0."""
-    child = getattr(signal, "SIGCHLD", None)
-    return child is not None and signal.getsignal(child) is signal.SIG_IGN
-
-
-def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
-    if "dubious ownership" in stderr:
-        return GitError(
-            f"Git does not read {root}: it belongs to another user",
-            f"git config --global --add safe.directory {shlex.quote(root)}",
-            code,
-        )
-    lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
-    return GitError(f"git {args[0]} failed ({code}): {lines[0]}", code=code)
 
 
 def status(worktree: Worktree, timeout: float, untracked: bool = True) -> Status:

@@ -1,0 +1,46 @@
+"""What the Git hook scripts start: ``python -m mlflow_dvc_plugin.hook EVENT [ARGS...]``.
+
+Beside the command line, not in it: a commit waits for this, and click alone takes 40 ms to import.
+The working directory is the worktree's root, and standard input is Git's. The exit code is Git's to
+use: post-* events give 0 whatever happens, unless ``strict`` is set.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the event asks for; return the hook's exit code."""
+    event, *args = sys.argv[1:] if argv is None else argv
+    try:
+        return _handler(event)(args)
+    except KeyboardInterrupt:
+        return 130
+    except MlflowDvcError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return 0 if event.startswith("post-") else 1
+
+
+def _handler(event: str) -> Callable[[Sequence[str]], int]:
+    """Return the event's function, from the one module that it needs."""
+    if event == "pre-commit":
+        from mlflow_dvc_plugin.sync.precommit import pre_commit
+
+        return pre_commit
+    if event == "pre-push":
+        from mlflow_dvc_plugin.sync.prepush import pre_push
+
+        return pre_push
+    from mlflow_dvc_plugin.sync.after import after
+
+    return lambda args: after(event, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What each Git event does to the data, and the scripts that ask for it."""
