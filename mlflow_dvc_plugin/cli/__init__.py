@@ -16,7 +16,7 @@ import click
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
-VERBS = ("completion", "demo", "doctor", "status", "tag")
+VERBS = ("completion", "demo", "doctor", "hooks", "install", "status", "tag", "uninstall")
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 
@@ -45,6 +45,9 @@ Examples:
   mlflow-dvc status --hash           the same, comparing data of any size
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc doctor                  is everything set up?
+  mlflow-dvc install                 let the data follow Git, by hooks
+  mlflow-dvc uninstall               take the hooks away
+  mlflow-dvc hooks status            are the hooks installed and current?
   mlflow-dvc demo                    build a small project and look at its runs
   mlflow-dvc completion bash         shell completion
 

@@ -1,0 +1,74 @@
+"""``mlflow-dvc install``: let the data follow Git."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from mlflow_dvc_plugin.cli.text import printable
+from mlflow_dvc_plugin.sync.events import EVENTS
+
+_EXAMPLES = """\b
+Examples:
+  mlflow-dvc install
+  mlflow-dvc install --dry-run
+  mlflow-dvc install --event pre-commit --event pre-push
+  mlflow-dvc install --manual        for a hook manager: print the scripts, change nothing
+"""
+
+
+@click.command("install", epilog=_EXAMPLES)
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    type=click.Choice(EVENTS),
+    help="Only this hook; repeatable.",
+)
+@click.option("--manual", is_flag=True, help="Print the scripts instead of installing them.")
+@click.option("--force", is_flag=True, help="Install into a hooks folder that others share.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -> int:
+    """Install the Git hooks of this repository.
+
+    A hook that is there keeps running, before ours; DVC's own hooks are replaced. `mlflow-dvc
+    uninstall` puts everything back as it was.
+    """
+    from mlflow_dvc_plugin.sync import install
+    from mlflow_dvc_plugin.sync.hooksfolder import find_hooks_folder
+
+    folder = find_hooks_folder(os.getcwd())
+    if manual:
+        _print_scripts(folder.path, events or EVENTS)
+        return 0
+    steps = install.install(folder, events, force, dry_run)
+    click.echo(f"{'would install' if dry_run else 'hooks'} in {printable(folder.path)}")
+    for step in steps:
+        click.echo(f"{step.event}: {printable(step.text)}")
+    if not install.interpreter(folder):
+        click.echo("others may get these files: they look for Python on the PATH, when they run")
+    _tell_of_framework(folder.worktree.toplevel)
+    return 1 if any(step.problem for step in steps) else 0
+
+
+def _print_scripts(folder: str, events: tuple[str, ...]) -> None:
+    from mlflow_dvc_plugin.sync import scripts
+
+    for event in events:
+        text = scripts.script(event, sys.executable).decode("utf-8", "backslashreplace")
+        click.echo(f"# ---- {printable(os.path.join(folder, event))}, mode 755 ----\n{text}")
+
+
+def _tell_of_framework(toplevel: str) -> None:
+    from mlflow_dvc_plugin.sync import install
+
+    if not os.path.lexists(os.path.join(toplevel, install.FRAMEWORK_CONFIG)):
+        return
+    names = install.framework_events(toplevel)
+    checks = f"it runs {' and '.join(names)}" if names else "it can run the checks, by our hook ids"
+    click.echo(
+        f"pre-commit framework: {checks}; syncing stays in native hooks, which live beside it "
+        "(the framework sets changes aside while it runs, and passes no arguments on)"
+    )
