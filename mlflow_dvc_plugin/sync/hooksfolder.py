@@ -60,9 +60,11 @@ def _tracked(path: str) -> bool:
     if not os.path.isdir(path):
         return False
     try:
-        return bool(call_git_z(path, "ls-files", "-z", "--", "."))
+        # Inside a Git folder, ls-files would list all of its worktree.
+        inside = call_git(path, "rev-parse", "--is-inside-work-tree").strip() == b"true"
+        return inside and bool(call_git_z(path, "ls-files", "-z", "--", "."))
     except GitError:
-        return False  # inside a Git folder, or outside of any worktree
+        return False  # outside of any repository
 
 
 def _setting(worktree: Worktree) -> tuple[str, str]:
