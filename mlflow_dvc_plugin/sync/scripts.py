@@ -42,9 +42,9 @@ def with_block(event: str, python: str, foreign: bytes) -> bytes:
     """
     header, body = _template(event, python)
     body = (
-        b'if [ -z "${MLFLOW_DVC_CHAINED-}" ]; then\nset +eu\n'
-        + _after(event, b'MLFLOW_DVC_CHAINED=1 "$0" "$@"', body)
-        + b"fi\nunset MLFLOW_DVC_CHAINED\n"
+        b'if [ -z "${mlflow_dvc_chained-}" ]; then\nset +eu\n'
+        + _after(event, b'mlflow_dvc_chained=1 "$0" "$@"', body)
+        + b"fi\nunset mlflow_dvc_chained\n"
     )
     shebang, newline, rest = foreign.partition(b"\n")
     return shebang + newline + _BEGIN + _signed(header, body) + _END + rest

@@ -20,7 +20,7 @@ from .test_install import commit, files, put_in, states, taken_out_of
 SH = """{shebang}
 set -eu
 [ "$(basename "$0")" = "${{0##*/}}" ] || exit 9
-[ -z "${{MLFLOW_DVC_CHAINED-}}" ] || exit 8
+[ -z "${{mlflow_dvc_chained-}}" ] || exit 8
 printf '%s\\n' "$#:$*" >> "{noted}"
 cat >> "{noted}"
 exit "${{FOREIGN-0}}"
@@ -41,9 +41,12 @@ KINDS = [*(f"#!{shutil.which(name)}" for name in SHELLS), "#!/usr/bin/env sh", "
 def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Bake in a program that notes its arguments and input where the foreign hook does too."""
     file, program = tmp_path / "noted", tmp_path / "python that notes"
-    program.write_text(
-        f'#!/bin/sh\necho ours "$3:$4" >> "{file}"\ncat >> "{file}"\nexit ${{OURS-0}}\n'
-    )
+    program.write_text(f"""#!/bin/sh
+[ "$1" = -m ] || exit 0
+echo ours "$3:$4" >> "{file}"
+cat >> "{file}"
+exit ${{OURS-0}}
+""")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     return file
@@ -101,7 +104,7 @@ def test_after_the_fact_ours_runs_too_and_the_others_status_counts(
     )  # fmt: skip
     assert done.returncode == int(status)
     assert noted.read_bytes().startswith(b"1:rebase\n" + INPUT)
-    assert b" python=" in done.stderr  # ours has begun; what it does is not this test's matter
+    assert b"python" in done.stderr  # ours has begun; what it does is not this test's matter
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="no busybox here")
@@ -135,7 +138,8 @@ def test_symlinks_run_first_and_come_back_and_their_targets_stay(
     before, text = files(hooks), script.read_bytes()
     put_in(plain)
     commit(git, plain)
-    assert noted.read_bytes().splitlines()[:2] == [b"0:", b"ours pre-commit:"]
+    assert b"\n0:\nours pre-commit:\n" in b"\n" + noted.read_bytes()
+    noted.unlink()
     assert run("pre-push", "origin") == 0
     taken_out_of(plain)
     assert (files(hooks), script.read_bytes()) == (before, text)
