@@ -45,7 +45,7 @@ def command(as_json: bool) -> int:
 
 def _checks() -> Iterator[Check]:
     """Run every check; one that cannot be made is itself a problem, and the others go on."""
-    from mlflow_dvc_plugin.cli import checks, dvccheck
+    from mlflow_dvc_plugin.cli import checks, dvccheck, hookcheck
 
     todo: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("versions", checks.versions),
@@ -54,6 +54,7 @@ def _checks() -> Iterator[Check]:
         ("repositories", checks.repositories),
         ("dvc formats", dvccheck.formats),
         ("dvc hooks", checks.dvc_hooks),
+        ("merge driver", hookcheck.merge_driver),
         ("tracking", checks.tracking_store),
     ]
     for name, check in todo:

@@ -81,9 +81,9 @@ def _is_sh(text: bytes) -> bool:
         return False
     words = [word for word in line[2:].split() if not word.startswith(b"-")]
     names = [os.path.basename(word).decode("ascii", "replace") for word in words]
-    if names[:1] == ["env"]:
-        names = names[1:]
-    return names[:1] != [] and names[0].removesuffix(".exe") in _SH
+    while names and names[0] in ("busybox", "env"):
+        del names[0]
+    return bool(names) and names[0].removesuffix(".exe") in _SH
 
 
 def write(path: str, text: bytes, mode: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -214,3 +215,11 @@ def test_checks_that_the_framework_runs_are_left_to_it(
     assert (plain / ".git/hooks/pre-push").exists()
     assert main(["hooks", "status"]) == 1
     assert "run pre-commit install --hook-type pre-commit" in capsys.readouterr().out
+
+
+def test_a_file_of_the_project_named_like_a_library_is_not_imported(plain: Path) -> None:
+    for name in ("yaml", "click", "dvc"):
+        (plain / f"{name}.py").write_text("open('imported', 'w').close()\n")
+    command = [sys.executable, "-m", "mlflow_dvc_plugin.hook", "pre-commit"]
+    subprocess.run(command, capture_output=True, check=False)
+    assert not (plain / "imported").exists()
