@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
@@ -41,7 +40,7 @@ def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -
 
     folder = find_hooks_folder(os.getcwd())
     if manual:
-        _print_scripts(folder.path, events or EVENTS)
+        _print_scripts(folder.path, events or EVENTS, install.interpreter(folder))
         return 0
     steps = install.install(folder, events, force, dry_run)
     click.echo(f"{'would install' if dry_run else 'hooks'} in {printable(folder.path)}")
@@ -53,11 +52,11 @@ def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -
     return 1 if any(step.problem for step in steps) else 0
 
 
-def _print_scripts(folder: str, events: tuple[str, ...]) -> None:
+def _print_scripts(folder: str, events: tuple[str, ...], python: str) -> None:
     from mlflow_dvc_plugin.sync import scripts
 
     for event in events:
-        text = scripts.script(event, sys.executable).decode("utf-8", "backslashreplace")
+        text = scripts.script(event, python).decode("utf-8", "backslashreplace")
         click.echo(f"# ---- {printable(os.path.join(folder, event))}, mode 755 ----\n{text}")
 
 

@@ -204,3 +204,34 @@ def test_what_stands_in_the_way_of_moving_is_never_overwritten(plain: Path, note
     steps = install.install(find_hooks_folder(str(plain)), ["pre-push"])
     assert [step.problem for step in steps] == [True]
     assert files(hook.parent) == before
+
+
+def test_an_install_that_was_cut_off_is_finished_or_undone(plain: Path, noted: Path) -> None:
+    """Killed between moving the hook aside and writing ours."""
+    hook = foreign(plain, "pre-push", "py", noted)
+    before = files(hook.parent)
+    kept = hook.rename(hook.with_name("pre-push.before-mlflow-dvc"))
+    put_in(plain)
+    assert run("pre-push", "origin") == 0
+    assert noted.read_bytes() == b"1:origin\n" + INPUT + b"ours pre-push:origin\n" + INPUT
+    hook.unlink()
+    assert kept.exists()
+    taken_out_of(plain)
+    assert files(hook.parent) == before
+
+
+def test_git_commands_inside_a_foreign_hook_run_their_own_hooks(
+    plain: Path, noted: Path, git: Git, tmp_path: Path
+) -> None:
+    """What tells our two parts apart must not reach the hooks of another repository."""
+    other = tmp_path / "other"
+    git("init", "--quiet", str(other))
+    for folder, then in ((other, ""), (plain, f"unset GIT_INDEX_FILE; cd '{other}' && git commit "
+                                              "--quiet --allow-empty -m inner")):  # fmt: skip
+        hook = folder / ".git/hooks/pre-commit"
+        hook.write_text(f"#!/bin/sh\necho {folder.name} >> '{noted}'\n{then}\n")
+        hook.chmod(0o755)
+        install.install(find_hooks_folder(str(folder)), ["pre-commit"])
+    commit(git, plain)
+    lines = ["plain", "other", "ours pre-commit:", "ours pre-commit:"]
+    assert noted.read_text().splitlines() == lines

@@ -50,7 +50,7 @@ def started(
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
     noted = path / "noted"
-    return done, noted.read_text() if noted.exists() else ""
+    return done, os.fsdecode(noted.read_bytes()) if noted.exists() else ""
 
 
 @pytest.mark.parametrize("name", ["plain", 'it\'s "quoted" $HOME `x` \\', "ünï\udcff"])
