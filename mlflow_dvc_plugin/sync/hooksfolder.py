@@ -10,6 +10,7 @@ from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
 
 _GLOBAL = ("global", "system")
+_USAGE = 129  # Git's exit status for an option that it does not know
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,22 @@ def _setting(worktree: Worktree) -> tuple[str, str]:
     """Return where core.hooksPath is set (``local``, ``global``, ...) and to what; "" when not."""
     try:
         out = call_git(worktree.toplevel, "config", "--show-scope", "--get", "core.hooksPath")
-    except GitError:
-        return "", ""
+    except GitError as error:
+        if error.code != _USAGE:
+            return "", ""
+        # Git before 2.26 does not tell the scope: the careful answer is the widest one.
+        value = _hooks_path(worktree)
+        return ("global" if value else ""), value
     scope, _, value = os.fsdecode(out).removesuffix("\n").partition("\t")
     return scope, value
+
+
+def _hooks_path(worktree: Worktree) -> str:
+    try:
+        out = call_git(worktree.toplevel, "config", "--get", "core.hooksPath")
+    except GitError:
+        return ""
+    return os.fsdecode(out).removesuffix("\n")
 
 
 def _committable(worktree: Worktree, path: str) -> bool:

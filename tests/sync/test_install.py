@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_a_global_hooks_folder_is_refused_and_never_gets_a_path(plain: Path, git
     assert states(plain) == {"current"}
     for _, text in files(Path.home() / "hooks").values():
         assert os.fsencode(sys.executable) not in os.fsencode(text)
+
+
+def test_a_git_that_cannot_tell_the_scope_makes_us_careful(
+    plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = tmp_path / "old/git"
+    old.parent.mkdir()
+    real = shutil.which("git")
+    old.write_text(f'#!/bin/sh\n[ "$2" != --show-scope ] || exit 129\nexec "{real}" "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}{os.pathsep}{os.environ['PATH']}")
+    put_in(plain)
+    git("config", "core.hooksPath", "~/hooks", cwd=plain)
+    with pytest.raises(MlflowDvcError, match="global"):
+        put_in(plain)
 
 
 def test_a_tracked_hooks_folder_is_refused_and_never_gets_a_path(plain: Path, git: Git) -> None:
