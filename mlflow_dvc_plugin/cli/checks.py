@@ -152,8 +152,16 @@ def dvc_hooks() -> Iterator[Check]:
             "or rebase: run dvc checkout there yourself"
         )
     else:
-        text = "none installed: after git checkout, pull or reset run dvc checkout yourself"
+        text = "none installed" + (
+            "" if _ours(folder) else ": after git checkout, pull or reset run dvc checkout yourself"
+        )
     yield Check("dvc hooks", "ok", text)
+
+
+def _ours(folder: str) -> bool:
+    from mlflow_dvc_plugin.sync import foreign
+
+    return foreign.look(folder, "post-checkout").kind in ("ours", "block")
 
 
 def _text(path: str) -> str:

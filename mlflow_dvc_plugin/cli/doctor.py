@@ -53,6 +53,7 @@ def _checks() -> Iterator[Check]:
         ("switches", checks.switches),
         ("repositories", checks.repositories),
         ("dvc formats", dvccheck.formats),
+        ("git hooks", hookcheck.git_hooks),
         ("dvc hooks", checks.dvc_hooks),
         ("merge driver", hookcheck.merge_driver),
         ("tracking", checks.tracking_store),

@@ -1,4 +1,4 @@
-"""The checks of ``mlflow-dvc doctor`` for what DVC has set up in Git's configuration."""
+"""The checks of ``mlflow-dvc doctor`` for Git hooks and merge drivers, ours and DVC's."""
 
 from __future__ import annotations
 
@@ -37,6 +37,25 @@ def merge_driver() -> Iterator[Check]:
         key, _, value = entry.partition("\n")
         if _DRIVER in value:
             yield _judged(worktree, key.removesuffix(".driver"))
+
+
+def git_hooks() -> Iterator[Check]:
+    """Tell whether our hooks are whole, where any of them is installed."""
+    from mlflow_dvc_plugin.gitdir import find_worktree
+    from mlflow_dvc_plugin.sync.hooksfolder import find_hooks_folder
+    from mlflow_dvc_plugin.sync.hookstatus import hook_status
+
+    if find_worktree(os.getcwd()) is None:
+        return
+    found = hook_status(find_hooks_folder(os.getcwd()))
+    wrong = [f"{one.event} {one.text}" for one in found if not one.fine]
+    if not wrong:
+        yield Check("git hooks", "ok", "installed and current")
+    elif all(one.state == "absent" for one in found):
+        text = "not installed: data does not follow Git, and commits are not checked"
+        yield Check("git hooks", "note", text, "mlflow-dvc install")
+    else:
+        yield Check("git hooks", "problem", "; ".join(wrong), "mlflow-dvc install")
 
 
 def _judged(worktree: Worktree, section: str) -> Check:

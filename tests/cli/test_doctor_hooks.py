@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import Dvc, Git
 
-from mlflow_dvc_plugin.cli.checks import Check
-from mlflow_dvc_plugin.cli.hookcheck import merge_driver
+from mlflow_dvc_plugin.cli import main
+from mlflow_dvc_plugin.cli.checks import Check, dvc_hooks
+from mlflow_dvc_plugin.cli.hookcheck import git_hooks, merge_driver
 
 
 @pytest.fixture
@@ -71,3 +72,14 @@ def test_dvcs_merge_driver_at_the_top_is_no_problem(repo: Path, dvc: Dvc) -> Non
 
 def test_no_repository_is_no_problem() -> None:
     assert found() == []
+
+
+def test_doctor_tells_whether_our_hooks_are_whole(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [(check.level, check.fix) for check in git_hooks()] == [("note", "mlflow-dvc install")]
+    main(["install"])
+    assert [check.level for check in git_hooks()] == ["ok"]
+    assert [check.text for check in dvc_hooks()] == ["none installed"]
+    (repo / ".git/hooks/pre-push").unlink()
+    assert [check.text for check in git_hooks()] == ["pre-push not installed"]
