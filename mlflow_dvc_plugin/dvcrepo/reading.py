@@ -42,7 +42,7 @@ def resolve(files: Files, folder: str, document: dict[str, Any]) -> dict[str, An
         from dvc.parsing import DataResolver
 
         try:
-            resolver = DataResolver(_Repo(_files_fs(files)), folder, document)
+            resolver = DataResolver(_Repo(files_fs(files)), folder, document)
             stages: dict[str, Any] = {}
             for name in resolver.get_keys():
                 stages.update(resolver.resolve_one(name))
@@ -67,7 +67,7 @@ def ignore_filter(root: str, files: Files | None = None, toplevel: str = "") -> 
         from dvc.fs import LocalFileSystem
         from dvc.ignore import DvcIgnoreFilter
 
-        fs = LocalFileSystem() if files is None else _files_fs(files, toplevel)
+        fs = LocalFileSystem() if files is None else files_fs(files, toplevel)
         try:
             rules = DvcIgnoreFilter(fs, root)
         except (DvcException, *_FAILURES) as error:
@@ -182,7 +182,7 @@ class _Repo:
         self.config: dict[str, Any] = {}
 
 
-def _files_fs(files: Files, toplevel: str = "") -> Any:
+def files_fs(files: Files, toplevel: str = "") -> Any:
     """Return a DVC file system that reads from ``files``; relative paths start at the toplevel."""
     from dvc.fs import LocalFileSystem
 

@@ -1,0 +1,159 @@
+"""Is an object in the remote: S3 through boto3, every other remote through DVC's file system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow_dvc_plugin.dvcrepo.remote import Remote
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
+_WORKERS = 16
+# Seconds and attempts: an endpoint that never answers costs 2 x 10 s.
+_TIMEOUT = 10
+_ATTEMPTS = 2
+
+
+@dataclass
+class Found:
+    """What a remote says of the objects it was asked for; ``unknown`` maps one to the reason."""
+
+    present: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def look_up(remote: Remote, names: Iterable[str], legacy: bool, done: Callable[[], None]) -> Found:
+    """Ask the remote for each object once, in parallel. ``done`` is called for each answer.
+
+    Raises MlflowDvcError, with a hint, when the remote does not answer.
+    """
+    asked = sorted(set(names))
+    if not asked:
+        return Found()
+    ask = _s3(remote) if remote.protocol == "s3" else _other(remote)
+    found = Found()
+
+    def one(name: str) -> tuple[str, bool | str]:
+        return name, ask(remote.object_path(name, legacy))
+
+    with ThreadPoolExecutor(min(_WORKERS, len(asked))) as pool:
+        try:
+            for name, answer in pool.map(one, asked):
+                _note(found, name, answer)
+                done()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+def _note(found: Found, name: str, answer: bool | str) -> None:
+    if isinstance(answer, str):
+        found.unknown[name] = answer
+    elif answer:
+        found.present.add(name)
+    else:
+        found.absent.add(name)
+
+
+def _other(remote: Remote) -> Callable[[str], bool | str]:
+    def ask(path: str) -> bool | str:
+        try:
+            return remote.exists(path)
+        except PermissionError as error:
+            return str(error)
+        except Exception as error:
+            # Each kind of storage has exceptions of its own.
+            raise unreachable(remote, error) from error
+
+    return ask
+
+
+def _s3(remote: Remote) -> Callable[[str], bool | str]:
+    """Return the question about one path, after asking for the bucket: HEAD has no error text."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = _client(remote)
+    bucket = remote.path.partition("/")[0]
+
+    def ask(path: str) -> bool | str:
+        try:
+            client.head_object(Bucket=bucket, Key=path.partition("/")[2])
+        except ClientError as error:
+            code = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if code == 404:
+                return False
+            if code in (401, 403):
+                return f"{code} {error.response['Error'].get('Message', '')}".strip()
+            raise unreachable(remote, error) from error
+        except BotoCoreError as error:
+            raise unreachable(remote, error) from error
+        return True
+
+    try:
+        # Unlike HEAD this names what is wrong: the key, its secret, the bucket.
+        client.list_objects_v2(Bucket=bucket, MaxKeys=1, Prefix=remote.path.partition("/")[2])
+    except ClientError as error:
+        if error.response["Error"].get("Code") not in ("AccessDenied", "403"):
+            raise unreachable(remote, error) from error
+    except BotoCoreError as error:
+        raise unreachable(remote, error) from error
+    return ask
+
+
+def _client(remote: Remote) -> Any:
+    """Return a boto3 client with the remote's own credentials and endpoint."""
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        hint = "pip install 'mlflow-dvc-plugin[s3]'"
+        raise MlflowDvcError(f"DVC remote '{remote.name}' needs boto3", hint) from error
+    options = dict(remote.options)
+    config: dict[str, Any] = {
+        "connect_timeout": _TIMEOUT, "read_timeout": _TIMEOUT,
+        "max_pool_connections": _WORKERS, "retries": {"total_max_attempts": _ATTEMPTS},
+    }  # fmt: skip
+    if options.get("anon"):
+        from botocore import UNSIGNED
+
+        config["signature_version"] = UNSIGNED
+    try:
+        session = boto3.session.Session(
+            aws_access_key_id=options.get("key"),
+            aws_secret_access_key=options.get("secret"),
+            aws_session_token=options.get("token"),
+            profile_name=options.get("profile"),
+        )
+        s3 = options.get("config_kwargs", {}).get("s3")
+        return session.client(
+            "s3", use_ssl=options.get("use_ssl", True), config=Config(s3=s3, **config),
+            **options.get("client_kwargs", {}),
+        )  # fmt: skip
+    except (BotoCoreError, ValueError) as error:
+        raise unreachable(remote, error) from error
+
+
+def unreachable(remote: Remote, error: BaseException) -> MlflowDvcError:
+    """Return the error for a person, with the command that mends it."""
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    name = remote.name
+    if any(word in text for word in ("NoSuchBucket", "does not exist")):
+        hint = f"create the bucket, or: dvc remote modify {name} url <URL>"
+    elif any(word in text for word in _KEY_WORDS):
+        hint = (
+            f"dvc remote modify --local {name} access_key_id <ID>, and secret_access_key <SECRET>"
+        )
+    else:
+        hint = f"is the address right, and can it be reached? dvc remote modify {name} ..."
+    return MlflowDvcError(f"DVC remote '{name}' ({remote.protocol}: {remote.path}): {text}", hint)
+
+
+_KEY_WORDS = (
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "credentials", "Credentials", "ExpiredToken",
+    "InvalidToken", "Forbidden", "AccessDenied",
+)  # fmt: skip

@@ -1,0 +1,124 @@
+"""What a DVC remote lacks of the objects that are wanted there, and bringing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.storage import look_up, unreachable
+
+# (what is counted, how many are done, of how many)
+Progress = Callable[[str, int, int], None]
+Origin = tuple[str, str]  # the first commit that needs an object, and the path it has there
+
+
+@dataclass
+class Plan:
+    """What to do for one remote; objects by hash. ``upload`` maps it to a file in the cache.
+
+    ``members`` maps a directory to upload to its objects: it goes up after them, and only with all
+    of them, because a remote that has it is taken to have them. ``missing`` are in neither place.
+    """
+
+    remote: Remote
+    legacy: bool
+    upload: dict[str, str] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)
+    missing: dict[str, Origin] = field(default_factory=dict)
+    unknown: dict[str, tuple[Origin, str]] = field(default_factory=dict)
+
+
+def plan(
+    store: Store, remote: Remote, legacy: bool, wanted: Mapping[str, Origin], progress: Progress
+) -> Plan:
+    """Ask the remote for each object once and look in the cache for what it lacks.
+
+    The members of a directory are asked for only when the remote has not got the directory.
+    Raises MlflowDvcError when the remote does not answer.
+    """
+    result = Plan(remote, legacy)
+    absent = _lacking(result, wanted, progress)
+    inside: dict[str, Origin] = {}
+    for name in sorted(absent):
+        path = store.cached(name, legacy)
+        if path is None:
+            result.missing[name] = wanted[name]
+            continue
+        result.upload[name] = path
+        if name.endswith(".dir"):
+            commit, folder = wanted[name]
+            result.members[name] = set()
+            for member, relpath in _listing(path):
+                result.members[name].add(member)
+                if member not in wanted:
+                    inside.setdefault(member, (commit, f"{folder}/{relpath}"))
+    for name in sorted(_lacking(result, inside, progress)):
+        path = store.cached(name, legacy)
+        if path is None:
+            result.missing[name] = inside[name]
+        else:
+            result.upload[name] = path
+    return result
+
+
+def _lacking(result: Plan, wanted: Mapping[str, Origin], progress: Progress) -> set[str]:
+    count = 0
+
+    def done() -> None:
+        nonlocal count
+        count += 1
+        progress("looking for objects", count, len(wanted))
+
+    found = look_up(result.remote, wanted, result.legacy, done)
+    for name, reason in found.unknown.items():
+        result.unknown[name] = (wanted[name], reason)
+    return found.absent
+
+
+def _listing(path: str) -> Iterator[tuple[str, str]]:
+    """Yield (hash, relpath) of each file of a directory, from its object in the cache."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for entry in json.load(file):
+                yield entry["md5"], entry["relpath"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise MlflowDvcError(
+            f"{path} is damaged: {error}", "dvc fetch --force, or dvc add"
+        ) from error
+
+
+def carry_out(result: Plan, progress: Progress) -> int:
+    """Upload what the remote lacks, files first, and return how many objects that were.
+
+    Raises MlflowDvcError; what has arrived by then stays, and the next push goes on from there.
+    """
+    count, total = 0, len(result.upload)
+
+    def done() -> None:
+        nonlocal count
+        count += 1
+        progress("uploading objects", count, total)
+
+    files = {name: path for name, path in result.upload.items() if name not in result.members}
+    _send(result, files, done)
+    gone = result.missing.keys() | result.unknown.keys()
+    whole = {
+        name: result.upload[name] for name, inside in result.members.items() if not inside & gone
+    }
+    _send(result, whole, done)
+    return len(files) + len(whole)
+
+
+def _send(result: Plan, sources: Mapping[str, str], done: Callable[[], None]) -> None:
+    try:
+        failed = result.remote.upload(sources, result.legacy, done)
+    except Exception as error:
+        # Each kind of storage has exceptions of its own.
+        raise unreachable(result.remote, error) from error
+    for reason in failed.values():
+        told = unreachable(result.remote, reason)
+        text = f"{told.message}\n{len(failed)} of {len(sources)} objects did not arrive"
+        raise MlflowDvcError(text, told.hint) from reason

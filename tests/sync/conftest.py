@@ -1,0 +1,76 @@
+"""A project whose `git push` runs our pre-push hook, as Git runs it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import Dvc, Git
+
+
+class Pushed(NamedTuple):
+    """What `git push` answered."""
+
+    code: int
+    err: str
+
+
+Push = Callable[..., Pushed]
+Commit = Callable[..., str]
+
+
+@pytest.fixture
+def origin(repo: Path, git: Git) -> Path:
+    """Make an empty Git remote `origin` for the project, and its pre-push hook."""
+    bare = repo.parent / "origin.git"
+    git("init", "--quiet", "--bare", str(bare))
+    git("remote", "add", "origin", str(bare), cwd=repo)
+    hook = repo / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mlflow_dvc_plugin.hook pre-push "$@"\n'
+    )
+    hook.chmod(0o755)
+    return bare
+
+
+@pytest.fixture
+def push(origin: Path, repo: Path) -> Push:
+    """Run `git push *args` in the project."""
+
+    def run(*args: str, cwd: Path = repo, seconds: float = 120, **env: str) -> Pushed:
+        done = subprocess.run(
+            ["git", "push", *(args or ("origin", "main"))], cwd=cwd, capture_output=True,
+            env={**os.environ, **env}, check=False, timeout=seconds,
+        )  # fmt: skip
+        return Pushed(done.returncode, done.stderr.decode(errors="replace"))
+
+    return run
+
+
+@pytest.fixture
+def commit_data(repo: Path, git: Git, dvc: Dvc) -> Commit:
+    """Write a data file, `dvc add` it and commit; return the commit's id."""
+
+    def run(path: str, content: str) -> str:
+        (repo / path).parent.mkdir(parents=True, exist_ok=True)
+        (repo / path).unlink(missing_ok=True)
+        (repo / path).write_text(content)
+        dvc("add", "--quiet", path, cwd=repo)
+        git("add", "--all", cwd=repo)
+        git("commit", "--quiet", "--message", f"data {path}", cwd=repo)
+        return git("rev-parse", "HEAD", cwd=repo)
+
+    return run
+
+
+def stored(folder: Path) -> set[str]:
+    """Return the hashes of the objects in a cache or a local remote."""
+    files = folder / "files/md5"
+    return {path.parent.name + path.name for path in files.glob("??/*") if path.is_file()}
