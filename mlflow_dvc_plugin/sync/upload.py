@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.hashing import file_md5
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.storage import look_up, unreachable
@@ -40,14 +43,8 @@ def plan(
     Raises MlflowDvcError when the remote does not answer.
     """
     result = Plan(remote, legacy)
-    absent = _lacking(result, wanted, progress)
     inside: dict[str, Origin] = {}
-    for name in sorted(absent):
-        path = store.cached(name, legacy)
-        if path is None:
-            result.missing[name] = wanted[name]
-            continue
-        result.upload[name] = path
+    for name, path in _from_cache(result, store, wanted, progress):
         if name.endswith(".dir"):
             commit, folder = wanted[name]
             result.members[name] = set()
@@ -55,13 +52,38 @@ def plan(
                 result.members[name].add(member)
                 if member not in wanted:
                     inside.setdefault(member, (commit, f"{folder}/{relpath}"))
-    for name in sorted(_lacking(result, inside, progress)):
-        path = store.cached(name, legacy)
-        if path is None:
-            result.missing[name] = inside[name]
-        else:
-            result.upload[name] = path
+    _from_cache(result, store, inside, progress)
     return result
+
+
+def _from_cache(
+    result: Plan, store: Store, wanted: Mapping[str, Origin], progress: Progress
+) -> list[tuple[str, str]]:
+    """Note where each object that the remote lacks is to come from; return (hash, path) of those.
+
+    What is damaged counts as missing: uploaded, it would become everybody's.
+    """
+    absent = sorted(_lacking(result, wanted, progress))
+    paths = [(name, store.cached(name, result.legacy)) for name in absent]
+    there = [(name, path) for name, path in paths if path]
+    with ThreadPoolExecutor() as pool:
+        whole = list(pool.map(lambda item: _is_whole(item[0], item[1], result.legacy), there))
+    sound = [item for item, good in zip(there, whole, strict=True) if good]
+    result.upload.update(sound)
+    for name, place in paths:
+        if name not in result.upload:
+            commit, path = wanted[name]
+            result.missing[name] = (commit, f"{path} [damaged in the cache]" if place else path)
+    return sound
+
+
+def _is_whole(name: str, path: str, legacy: bool) -> bool:
+    """Tell whether the object in the cache has the content that its name says."""
+    scheme = "md5-dos2unix" if legacy else "md5"
+    try:
+        return file_md5(path, scheme, Deadline(None))[0] == name.removesuffix(".dir")
+    except (OSError, ValueError):
+        return False
 
 
 def _lacking(result: Plan, wanted: Mapping[str, Origin], progress: Progress) -> set[str]:
