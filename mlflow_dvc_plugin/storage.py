@@ -142,7 +142,7 @@ def unreachable(remote: Remote, error: BaseException) -> MlflowDvcError:
     """Return the error for a person, with the command that mends it."""
     text = " ".join(str(error).split())[:300] or type(error).__name__
     name = remote.name
-    if any(word in text for word in ("NoSuchBucket", "does not exist")):
+    if "NoSuchBucket" in text or "bucket does not exist" in text:
         hint = f"create the bucket, or: dvc remote modify {name} url <URL>"
     elif any(word in text for word in _KEY_WORDS):
         hint = (
