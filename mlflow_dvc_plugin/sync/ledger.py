@@ -1,0 +1,86 @@
+"""What the last sync of a worktree made so: the outputs, and what could not be done.
+
+One JSON file in the worktree's state folder, replaced atomically. Losing it costs time: the next
+sync then looks at every output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+_FILE = "synced"
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An output as it was made: its hash and scheme, and the metadata file that stated it.
+
+    ``seen`` is the identity of that file when it was read: what wrote it may have written the data.
+    """
+
+    hash: str
+    scheme: str
+    isdir: bool
+    source: str
+    cache: str
+    root: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is not in sync: the path, why, and the commands that mend it."""
+
+    path: str
+    text: str
+    hint: str
+
+
+@dataclass
+class Ledger:
+    """``outputs`` and ``problems`` by path; ``verified`` is for :class:`objects.Cache`."""
+
+    outputs: dict[str, Entry] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    verified: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: str) -> Ledger:
+        """Return what is kept in the worktree's state folder."""
+        try:
+            with open(os.path.join(folder, _FILE), encoding="utf-8") as file:
+                data: Any = json.load(file)
+            if data["version"] != _VERSION:
+                return cls()
+            return cls(
+                {path: Entry(**entry) for path, entry in data["outputs"].items()},
+                {path: Problem(**entry) for path, entry in data["problems"].items()},
+                dict(data["verified"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def save(self, folder: str) -> None:
+        """Replace the file; raises OSError."""
+        data = {
+            "version": _VERSION,
+            "outputs": {path: asdict(entry) for path, entry in self.outputs.items()},
+            "problems": {path: asdict(entry) for path, entry in self.problems.items()},
+            "verified": self.verified,
+        }
+        os.makedirs(folder, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix=_FILE, suffix=".tmp", dir=folder)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, separators=(",", ":"))
+            os.replace(path, os.path.join(folder, _FILE))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
