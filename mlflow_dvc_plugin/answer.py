@@ -12,6 +12,7 @@ from typing import Any
 from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.capture.live import Progress, capture
+from mlflow_dvc_plugin.capture.marker import Markers
 from mlflow_dvc_plugin.config import VARIABLES, Settings, quick_budget
 from mlflow_dvc_plugin.provenance import Code, Data, Provenance
 from mlflow_dvc_plugin.tags import to_tags
@@ -29,6 +30,7 @@ class Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._facts: Facts | None = None
+        self._markers = Markers()
         self._warned: set[str] = set()
         self._budget: float | None = None  # seconds, once a capture has read the settings
         self._left: Background[Any] | None = None
@@ -75,7 +77,7 @@ class Process:
         if self._left is not None and not self._left.done(0):
             return None, None
         facts = self._facts = self._facts or Facts()
-        asked = Background(lambda: capture(facts, waited=waited, progress=progress))
+        asked = Background(lambda: self._look(facts, waited, progress))
         done = asked.done(budget + _GRACE)
         if not done and progress.budget is not None and progress.budget > budget:
             done = asked.done(progress.budget - budget)
@@ -85,6 +87,12 @@ class Process:
             self._facts = None  # the thread left behind may still change them
             return None, None
         return asked.result()
+
+    def _look(self, facts: Facts, waited: float, progress: Progress) -> tuple[Provenance, Settings]:
+        found = capture(facts, waited=waited, progress=progress)
+        if found[0].data is not None:
+            self._markers.hold(found[0].data.root)
+        return found
 
     def say(self, reason: str, text: str) -> None:
         """Warn once for each reason; from then on at the level DEBUG."""

@@ -27,6 +27,7 @@ class Output:
     scheme: str = "md5"
     stage: str | None = None
     isdir: bool = False
+    isexec: bool = False
     size: int | None = None
     nfiles: int | None = None
     cache: bool = True

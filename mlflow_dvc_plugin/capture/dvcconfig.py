@@ -14,10 +14,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DvcConfig:
-    """``remote`` is the default remote's URL as configured, credentials still in it."""
+    """``remote`` is the default remote's URL as configured, credentials still in it.
+
+    ``links`` are the ways to take data from the cache, the preferred one first (``cache.type``).
+    """
 
     remote: str | None = None
     cache_dir: str | None = None
+    links: tuple[str, ...] = ("reflink", "copy")
     site_cache_dir: str | None = None
 
 
@@ -45,8 +49,14 @@ def read_config(dvc_dir: str) -> DvcConfig:
     return DvcConfig(
         remote=merged.get(f'remote "{default}"', {}).get("url") or None,
         cache_dir=merged.get("cache", {}).get("dir") or None,
+        links=_links(merged.get("cache", {}).get("type", "")),
         site_cache_dir=core.get("site_cache_dir") or None,
     )
+
+
+def _links(value: str) -> tuple[str, ...]:
+    given = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    return given or DvcConfig.links
 
 
 def _parse(path: str) -> dict[str, dict[str, str]]:

@@ -124,7 +124,7 @@ def facts(place: Place, entry: dict[str, Any], hash_name: str | None) -> dict[st
                 value, scheme = entry["md5"], "md5"
     if value and scheme != "md5":
         found["scheme"] = scheme
-    for field in ("version_id", "remote"):
+    for field in ("version_id", "remote", "isexec"):
         if entry.get(field):
             found[field] = entry[field]
     return {**found, "hash": value or None}

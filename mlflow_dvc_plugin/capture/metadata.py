@@ -17,7 +17,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.provenance import Metadata, Output, Stage
 
 # Raise it whenever a file would be read differently: remembered results are then forgotten.
-_FORMAT = 1
+_FORMAT = 2
 _DEFAULTS = {field.name: field.default for field in fields(Output)}
 
 

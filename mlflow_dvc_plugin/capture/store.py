@@ -23,7 +23,7 @@ from mlflow_dvc_plugin.provenance import Metadata
 
 # Fingerprints are sums of Python's tuple hashes; another build may compute others.
 _VERSION = f"1 {sys.implementation.cache_tag} {sys.hash_info.width}"
-_FOLDER = "mlflow-dvc"
+FOLDER = "mlflow-dvc"
 _STATE = "state"
 _STALE = 3600.0  # seconds after which a temporary file belongs to a process that was killed
 
@@ -33,9 +33,11 @@ class Store:
 
     def __init__(self, dvc_root: str) -> None:
         name = hashlib.md5(os.fsencode(dvc_root), usedforsecurity=False).hexdigest()
-        folders = [os.path.join(dvc_root, ".dvc", "tmp", _FOLDER)]
+        own = os.path.join(dvc_root, ".dvc")
+        # On a branch without DVC there is none, and making one would be in Git's way back.
+        folders = [os.path.join(own, "tmp", FOLDER)] if os.path.isdir(own) else []
         if os.path.isabs(_user_cache()):  # "~" stays as it is where there is no home
-            folders.append(os.path.join(_user_cache(), _FOLDER, name))
+            folders.append(os.path.join(_user_cache(), FOLDER, name))
         self.folders = tuple(folders)
         self.data: dict[str, Any] = {"memo": {}, "found": {}, "outputs": {}}
         # What the metadata files stated last, in memory only.
@@ -97,7 +99,8 @@ class Store:
         files = self.data["memo"].get("files")
         known = dict(files) if isinstance(files, dict) else {}
         found = json.dumps(self.data["found"])
-        return known, dict(self.data["outputs"]), found, self.data.get("last")
+        staged = self.data.get("staged", {}).get("files", {})  # what a commit's index states
+        return known, dict(self.data["outputs"]), found, self.data.get("last"), dict(staged)
 
     def load_files(self, key: str) -> dict[str, str]:
         """Return the row that is kept for each file of a directory output, by relative path."""

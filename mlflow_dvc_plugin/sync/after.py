@@ -1,0 +1,64 @@
+"""What the post-* hooks do: let the data follow, and say what did not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from mlflow_dvc_plugin import gitdir
+from mlflow_dvc_plugin.config import read_settings
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.sync.engine import Report, require_worktree, sync
+from mlflow_dvc_plugin.sync.events import state_folder
+
+_NAMED = 5
+
+
+def after(event: str, args: Sequence[str]) -> int:
+    """Sync after a Git event; the exit code is 0 unless ``strict_hooks`` is set.
+
+    ``args`` are Git's and decide nothing: what has changed on disk does.
+    """
+    del event, args
+    worktree = require_worktree(gitdir.find_worktree(os.getcwd()))
+    strict = read_settings(worktree.toplevel)[0].strict_hooks
+    try:
+        report = sync(worktree)
+    except (MlflowDvcError, OSError) as error:
+        hint = getattr(error, "hint", "") or "mlflow-dvc sync"
+        print(f"mlflow-dvc: the data was not looked at: {error}; run: {hint}", file=sys.stderr)
+        return 1 if strict else 0
+    failed = strict and not report.in_sync
+    _mark(os.path.join(state_folder(worktree), "pending"), failed)
+    for line in lines(report):
+        print(f"mlflow-dvc: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _mark(pending: str, failed: bool) -> None:
+    """Leave word for the hook that Git calls next: it ignores the code of post-index-change."""
+    if failed:
+        with open(pending, "wb"):
+            return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(pending)
+
+
+def lines(report: Report) -> list[str]:
+    """Return what a person should read; what was said before is only counted."""
+    found = []
+    for word in ("updated", "removed"):
+        paths = sorted(path for path, what in report.done.items() if what == word)
+        if paths:
+            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+            found.append(f"{word} {', '.join(paths[:_NAMED])}{more}")
+    found += report.notes
+    new = [one for one in report.problems.values() if one not in report.known]
+    for one in new[:_NAMED]:
+        found.append(f"{one.text}; run: {one.hint}")
+    rest = len(report.problems) - min(len(new), _NAMED)
+    if rest:
+        found.append(f"not in sync: {rest} more; see: mlflow-dvc sync --dry-run")
+    return found

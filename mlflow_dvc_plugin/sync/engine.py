@@ -1,0 +1,184 @@
+"""Make the data of a worktree match the metadata on disk: one action for every event."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin import gitrepo
+from mlflow_dvc_plugin.config import read_settings
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.provenance import Output
+from mlflow_dvc_plugin.sync import messages
+from mlflow_dvc_plugin.sync.change import Change, Stays
+from mlflow_dvc_plugin.sync.events import state_folder
+from mlflow_dvc_plugin.sync.fetching import fetch
+from mlflow_dvc_plugin.sync.gate import Gate
+from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
+from mlflow_dvc_plugin.sync.linked import share_with_main
+from mlflow_dvc_plugin.sync.locking import one_at_a_time
+from mlflow_dvc_plugin.sync.running import User, users
+from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, repositories, seen_of
+
+_SECONDS = 60.0
+
+
+@dataclass
+class Report:
+    """What a sync did: ``done`` maps paths to what happened; ``known`` were said before."""
+
+    done: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    known: frozenset[Problem] = frozenset()
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def in_sync(self) -> bool:
+        """Tell whether everything is as the metadata says."""
+        return not self.problems
+
+
+def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> Report:
+    """Let the data follow; ``every`` looks at all outputs, not only at those that changed.
+
+    Raises MlflowDvcError when nothing could be looked at, OSError for a disk that takes nothing.
+    """
+    folder = state_folder(worktree)
+    os.makedirs(folder, exist_ok=True)
+    with one_at_a_time(folder):
+        gate = Gate(worktree, folder)
+        seen = gate.take()
+        ledger = Ledger.read(folder)
+        work = _Sync(worktree, ledger, seen, dry_run, every)
+        try:
+            work.run()
+        finally:
+            if not dry_run:
+                ledger.save(folder)
+        if not dry_run:
+            gate.keep()
+        return work.report
+
+
+class _Sync:
+    """One sync of one worktree."""
+
+    def __init__(
+        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], dry_run: bool,
+        every: bool,
+    ) -> None:  # fmt: skip
+        self._worktree = worktree
+        self._ledger = ledger
+        self._seen = seen
+        self._dry_run = dry_run
+        self._every = every
+        self._fetch = read_settings(worktree.toplevel)[0].fetch
+        self._retry = set(ledger.problems)
+        self.report = Report(known=frozenset(ledger.problems.values()))
+
+    def run(self) -> None:
+        found = repositories(self._worktree, self._ledger)
+        named = {path for one in found for path in (out.path for out in one.repo.metadata.outputs)}
+        broken = {path: reason for one in found for path, reason in one.broken.items()}
+        self._ledger.problems.clear()
+        for path, reason in broken.items():
+            self._note(messages.broken(path, reason))
+        for one in found:
+            if not self._dry_run:
+                share_with_main(self._worktree, one.repo.root)
+            self._repository(one, named, broken)
+        self.report.problems = self._ledger.problems
+
+    def _repository(self, one: Repository, named: set[str], broken: dict[str, str]) -> None:
+        change = Change(self._worktree, one, self._ledger)
+        gone = self._gone(one, named, broken)
+        todo = [out for out in one.stated.values() if self._every or self._has_changed(out)]
+        busy = users(one.repo.root) if gone or todo else []
+        self.report.notes += [messages.in_use(user) for user in busy if not user.blocks]
+        for path, entry in gone.items():
+            if not self._in_use(path, busy):
+                self._remove(change, path, entry)
+        self._forget_and_keep(one, named, broken)
+        todo = [out for out in todo if not self._in_use(out.path, busy)]
+        if self._fetch and not self._dry_run:
+            fetch(one, change.lacking(todo))
+        for out in todo:
+            self._follow(change, one, out)
+        one.repo.store.save()
+
+    def _has_changed(self, out: Output) -> bool:
+        known = self._ledger.outputs.get(out.path)
+        if known is None or out.path in self._retry:
+            return True
+        stated = (out.hash, out.scheme, seen_of(out, self._seen))
+        return (known.hash, known.scheme, known.seen) != stated
+
+    def _gone(self, one: Repository, named: set[str], broken: dict[str, str]) -> dict[str, Entry]:
+        """Return what this repository's metadata stated when it was last in sync, and no more."""
+        root = os.path.relpath(one.repo.root, self._worktree.toplevel).replace(os.sep, "/")
+        return {
+            path: entry for path, entry in self._ledger.outputs.items()
+            if entry.root == root and path not in named and entry.source not in broken
+            and not one.repo.unread and posixpath.splitext(entry.source)[0] + ".lock" not in broken
+        }  # fmt: skip
+
+    def _forget_and_keep(self, one: Repository, named: set[str], broken: dict[str, str]) -> None:
+        """Forget outputs that are still named but in no cache any more (``cache: false``)."""
+        for path in list(self._ledger.outputs):
+            entry = self._ledger.outputs[path]
+            if path in named and path not in one.stated and entry.source not in broken:
+                root = os.path.relpath(one.repo.root, self._worktree.toplevel)
+                if entry.root == root.replace(os.sep, "/"):
+                    del self._ledger.outputs[path]
+
+    def _remove(self, change: Change, path: str, entry: Entry) -> None:
+        tracked = gitrepo.tracked_files(self._worktree, [path], _SECONDS)
+        try:
+            did = change.remove(path, entry, tracked, self._dry_run)
+        except Stays as error:
+            # Not forgotten: it may be removed once its bytes are in the cache.
+            self._note(messages.left_behind(path, str(error)))
+            return
+        if did:
+            self.report.done[path] = "removed"
+        if not self._dry_run:
+            del self._ledger.outputs[path]
+
+    def _follow(self, change: Change, one: Repository, out: Output) -> None:
+        try:
+            did = change.follow(out, self._dry_run)
+        except Stays as error:
+            self._note(messages.stays(out, error))
+            if not error.followed:
+                return
+            did = True
+        if did:
+            self.report.done[out.path] = "updated"
+        if not self._dry_run:
+            self._ledger.outputs[out.path] = entry_of(out, one, self._worktree, self._seen)
+
+    def _in_use(self, path: str, busy: Iterable[User]) -> bool:
+        full = os.path.join(self._worktree.toplevel, path)
+        for user in busy:
+            if user.blocks and (user.paths is None or any(_meet(full, p) for p in user.paths)):
+                self._note(messages.busy(path, user))
+                return True
+        return False
+
+    def _note(self, problem: Problem) -> None:
+        self._ledger.problems[problem.path] = problem
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether one path is the other or holds it."""
+    return f"{one}{os.sep}".startswith(f"{other}{os.sep}") or other.startswith(f"{one}{os.sep}")
+
+
+def require_worktree(worktree: Worktree | None) -> Worktree:
+    """Return the worktree; raise MlflowDvcError where there is none."""
+    if worktree is None:
+        raise MlflowDvcError("this is no Git worktree", "go to the project, or: git init")
+    return worktree

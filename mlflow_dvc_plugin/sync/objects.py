@@ -1,0 +1,85 @@
+"""The objects of a DVC cache, and whether they hold what their names say.
+
+Layout (``dvc/cachemgr.py``): ``<cache>/files/md5/ab/cdef...`` and, for hashes made by DVC 2.x,
+``<cache>/ab/cdef...``. DVC makes an object read-only (0444) and records its hash; an object of
+which anything disagrees is read before it is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+
+from mlflow_dvc_plugin.capture import dvcstate, hashing
+from mlflow_dvc_plugin.capture.deadline import Deadline
+
+_MODE = 0o444
+_MD5 = 32
+
+
+class Cache:
+    """One cache folder; ``verified`` (kept by the caller) maps an object's path to its identity."""
+
+    def __init__(
+        self, folder: str, root: str, site_cache: str | None, verified: dict[str, str]
+    ) -> None:
+        self.folder = folder
+        self._root = root
+        self._site_cache = site_cache
+        self._verified = verified
+
+    def path(self, value: str, scheme: str = "md5") -> str:
+        """Return where the object with this hash is, or would be."""
+        inside = () if scheme == "md5-dos2unix" else ("files", "md5")
+        return os.path.join(self.folder, *inside, value[:2], value[2:])
+
+    def holds(self, value: str, scheme: str = "md5", size: int | None = None) -> bool:
+        """Tell whether the object is there and its bytes have this hash; ``size`` in bytes."""
+        path = self.path(value, scheme)
+        try:
+            info = os.stat(path)
+            if not stat.S_ISREG(info.st_mode) or (size is not None and info.st_size != size):
+                return False
+            identity = f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
+            if self._verified.get(path) == identity or self._recorded(path, info, value, scheme):
+                return True
+            if hashing.file_md5(path, scheme, Deadline(None))[0] != value[:_MD5]:
+                return False
+        except (OSError, ValueError):
+            return False
+        self._verified[path] = identity
+        return True
+
+    def _recorded(self, path: str, info: os.stat_result, value: str, scheme: str) -> bool:
+        """Tell whether DVC's own record of the object agrees, and it is as DVC leaves objects."""
+        if scheme != "md5" or self._site_cache is None or stat.S_IMODE(info.st_mode) != _MODE:
+            return False
+        known = dvcstate.recorded(self._root, {path: info}, self._site_cache)
+        return known.get(path) == value[:_MD5]
+
+    def listing(self, value: str, scheme: str = "md5") -> Mapping[str, str] | None:
+        """Return relative path -> md5 of a directory, None when its ``.dir`` cannot be had.
+
+        None as well for a listing that names a path outside the directory: nobody's data does.
+        """
+        try:
+            with open(self.path(value, scheme), "rb") as file:
+                data = file.read()
+            if hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir" != value:
+                return None
+            found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if all(map(_inside, found)) and all(map(_is_md5, found.values())) else None
+
+
+def _inside(relpath: str) -> bool:
+    parts = relpath.replace("\\", "/").split("/") if os.sep == "\\" else relpath.split("/")
+    return "\0" not in relpath and all(part not in ("", ".", "..") for part in parts)
+
+
+def _is_md5(value: str) -> bool:
+    return len(value) == _MD5 and not set(value) - set("0123456789abcdef")

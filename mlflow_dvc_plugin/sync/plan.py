@@ -1,0 +1,120 @@
+"""Which files of an output have to change, decided before any of them is touched.
+
+An output is changed whole or not at all. A file may only go when its bytes are in the cache *and*
+it belongs to a version of the data: what lies in a data folder without being part of it stays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.capture import hashing
+from mlflow_dvc_plugin.provenance import OutputState
+from mlflow_dvc_plugin.sync.objects import Cache
+from mlflow_dvc_plugin.sync.placing import New, Old
+
+_NAMED = 3
+
+
+class CannotSyncError(Exception):
+    """Why an output stays as it is; ``pull`` tells that its bytes are not in the cache here."""
+
+    def __init__(self, text: str, *, pull: bool = False, unsaved: bool = False) -> None:
+        super().__init__(text)
+        self.pull = pull
+        self.unsaved = unsaved
+
+
+@dataclass
+class Plan:
+    """``pairs`` are (what goes, what comes) for each place; ``folders`` may be left empty."""
+
+    pairs: list[tuple[Old | None, New | None]] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an output is to become: its hash (None: nothing), at an absolute path."""
+
+    path: str
+    hash: str | None
+    scheme: str
+    executable: bool = False
+
+
+def plan(target: Target, state: OutputState | None, present: Mapping[str, str] | None,
+         old: Cache, new: Cache) -> Plan:  # fmt: skip
+    """Compare what is there with what is to be; raises CannotSyncError when it must stay.
+
+    ``present`` is relative path -> md5 of the files that are part of the data now ("" for a file
+    output), None when nothing is there; ``old`` and ``new`` are the caches of the two versions.
+    """
+    wanted = _wanted(target, new)
+    found = Plan()
+    have = dict(present or {})
+    scheme = state.output.scheme if state else target.scheme
+    for rel in sorted({*have, *wanted}):
+        if have.get(rel) == wanted.get(rel) and scheme == target.scheme:
+            continue
+        place = os.path.join(target.path, rel) if rel else target.path
+        goes = _old(place, have[rel], scheme, old) if rel in have else None
+        comes = _new(place, wanted[rel], target, new) if rel in wanted else None
+        if goes is None and os.path.lexists(place) and not _becomes_folder(place, rel, have):
+            raise CannotSyncError(f"{place} is there and no part of the data", unsaved=True)
+        found.pairs.append((goes, comes))
+    found.folders = {os.path.dirname(os.path.join(target.path, rel)) for rel in have if rel}
+    found.pairs.sort(key=lambda pair: pair[1] is not None)  # what only goes, goes first
+    return found
+
+
+def _becomes_folder(place: str, rel: str, have: Mapping[str, str]) -> bool:
+    """Tell whether the folder at the place of a file to come holds nothing that stays."""
+    if rel or not os.path.isdir(place) or os.path.islink(place):
+        return False
+    there = {
+        os.path.relpath(os.path.join(folder, name), place).replace(os.sep, "/")
+        for folder, _, names in os.walk(place) for name in names
+    }  # fmt: skip
+    return there <= have.keys()
+
+
+def _wanted(target: Target, cache: Cache) -> Mapping[str, str]:
+    if target.hash is None:
+        return {}
+    if not target.hash.endswith(".dir"):
+        return {"": target.hash}
+    listing = cache.listing(target.hash, target.scheme)
+    if listing is None:
+        raise CannotSyncError("its listing is not in the cache", pull=True)
+    return listing
+
+
+def _old(place: str, md5: str, scheme: str, cache: Cache) -> Old:
+    try:
+        info = os.stat(place)
+    except OSError as error:
+        raise CannotSyncError(f"{place} cannot be looked at ({error.strerror})") from error
+    size = info.st_size if scheme == "md5" else None
+    if not cache.holds(md5, scheme, size):
+        raise CannotSyncError("it has changes that are in no cache", unsaved=True)
+    return Old(place, hashing.identity(info))
+
+
+def _new(place: str, md5: str, target: Target, cache: Cache) -> New:
+    if not cache.holds(md5, target.scheme):
+        raise CannotSyncError("its bytes are not in the cache", pull=True)
+    source = cache.path(md5, target.scheme)
+    return New(place, source, md5, target.scheme, target.executable)
+
+
+def require_inside(plan_: Plan, toplevel: str) -> None:
+    """Raise CannotSyncError when a symbolic link leads a change out of the worktree."""
+    top = os.path.realpath(toplevel)
+    places = [one.path for pair in plan_.pairs for one in pair if one is not None]
+    for folder in {os.path.dirname(place) for place in places}:
+        real = os.path.realpath(folder)
+        if real != top and not real.startswith(top + os.sep):
+            raise CannotSyncError(f"{folder} leads out of the repository by a link")

@@ -1,0 +1,114 @@
+"""The data of a worktree beside its metadata: what is stated now, and what lies there."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow_dvc_plugin import gitrepo
+from mlflow_dvc_plugin.capture import datafiles, dvcstate, hashing, places
+from mlflow_dvc_plugin.capture.datarepo import DataRepo
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.facts import Facts
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.provenance import Output, OutputState
+from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
+from mlflow_dvc_plugin.sync.objects import Cache
+
+_SECONDS = 120.0
+
+
+@dataclass
+class Repository:
+    """One DVC repository of the worktree; ``stated`` are its outputs that a cache can hold."""
+
+    repo: DataRepo
+    cache: str
+    site_cache: str | None
+    links: tuple[str, ...]
+    stated: dict[str, Output]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Metadata files that cannot be read, with the reason."""
+        return {**self.repo.metadata.broken, **self.repo.unread}
+
+
+def repositories(worktree: Worktree, ledger: Ledger) -> list[Repository]:
+    """Return the DVC repositories of the worktree, those with data left behind included."""
+    status = gitrepo.status(worktree, _SECONDS)
+    facts = Facts()
+    listed, _ = facts.git.metadata(worktree, Deadline(_SECONDS))
+    roots = set(places.nested_dvc_roots(worktree.toplevel, [*listed, *(status.untracked or ())]))
+    roots.add(worktree.toplevel)
+    roots.update(os.path.join(worktree.toplevel, entry.root) for entry in ledger.outputs.values())
+    there = [root for root in map(os.path.normpath, roots) if os.path.isdir(f"{root}/.dvc")]
+    return [_read(root, worktree, status, facts) for root in sorted(set(there))]
+
+
+def _read(root: str, worktree: Worktree, status: gitrepo.Status, facts: Facts) -> Repository:
+    repo = DataRepo(root, facts, Deadline(None), [])
+    repo.read(worktree, status)
+    cache = repo.config.cache_dir or own_cache(root, worktree)
+    site = dvcstate.site_cache_dir(repo.config.site_cache_dir)
+    stated = {
+        out.path: out for out in repo.metadata.outputs
+        if out.hash and out.cache and out.scheme in hashing.SCHEMES
+        and "://" not in out.path and not os.path.isabs(out.path)
+    }  # fmt: skip
+    return Repository(repo, cache, site, repo.config.links, stated)
+
+
+def own_cache(root: str, worktree: Worktree) -> str:
+    """Return the repository's own cache; a linked worktree has none and uses the main one's."""
+    own = os.path.join(root, ".dvc", "cache")
+    main, name = os.path.split(worktree.common_dir)
+    if worktree.git_dir == worktree.common_dir or name != ".git" or os.path.isdir(own):
+        return own
+    inside = os.path.relpath(root, worktree.toplevel)
+    shared = os.path.normpath(os.path.join(main, inside, ".dvc", "cache"))
+    return shared if os.path.isdir(shared) else own
+
+
+def present(repository: Repository, state: OutputState, cache: Cache) -> Mapping[str, str] | None:
+    """Return relative path -> md5 of the files that are part of the data on disk now.
+
+    "" stands for a file output. Raises OSError, ValueError, MlflowDvcError.
+    """
+    if state.status == "missing":
+        return None
+    scheme = state.output.scheme
+    full = os.path.join(repository.repo.toplevel, state.path)
+    if not os.path.isdir(full):
+        return {"": state.hash} if state.hash else {"": hashing.file_md5(full, scheme, _NEVER)[0]}
+    known = cache.listing(state.hash, scheme) if state.hash else None
+    return known if known is not None else _hashed(repository, full, scheme)
+
+
+def _hashed(repository: Repository, full: str, scheme: str) -> dict[str, str]:
+    root = repository.repo.root
+    ignored = bool(datafiles.patterns_above(os.path.dirname(full), root))
+    return {
+        rel.replace(os.sep, "/"): hashing.file_md5(os.path.join(full, rel), scheme, _NEVER)[0]
+        for rel in datafiles.data_files(root, full, ignored, _NEVER)
+    }
+
+
+def entry_of(
+    output: Output, repository: Repository, worktree: Worktree, seen: Mapping[str, str]
+) -> Entry:
+    """Return what is remembered of an output that is in sync."""
+    root = os.path.relpath(repository.repo.root, worktree.toplevel).replace(os.sep, "/")
+    return Entry(output.hash or "", output.scheme, output.isdir, output.source,
+                 repository.cache, root, seen_of(output, seen))  # fmt: skip
+
+
+def seen_of(output: Output, seen: Mapping[str, str]) -> str:
+    """Return the identity of the metadata file that states the output's hash."""
+    locked = posixpath.splitext(output.source)[0] + ".lock" if output.stage else output.source
+    return seen.get(locked, "")
+
+
+_NEVER = Deadline(None)
