@@ -2,7 +2,7 @@
 
 Beside the command line, not in it: a commit waits for this, and click alone takes 40 ms to import.
 The working directory is the worktree's root, and standard input is Git's. The exit code is Git's to
-use: post-* events give 0 whatever happens, unless ``strict`` is set.
+use; of post-* events the scripts let only the 3 of ``strict_hooks`` through.
 """
 
 from __future__ import annotations

@@ -14,10 +14,11 @@ from mlflow_dvc_plugin.sync.engine import Report, require_worktree, sync
 from mlflow_dvc_plugin.sync.events import state_folder
 
 _NAMED = 5
+_FAILED = 3  # the scripts let this one through, and no crash
 
 
 def after(event: str, args: Sequence[str]) -> int:
-    """Sync after a Git event; the exit code is 0 unless ``strict_hooks`` is set.
+    """Sync after a Git event; the exit code is 0, with ``strict_hooks`` 3 when something failed.
 
     ``args`` are Git's and decide nothing: what has changed on disk does.
     """
@@ -29,12 +30,12 @@ def after(event: str, args: Sequence[str]) -> int:
     except (MlflowDvcError, OSError) as error:
         hint = getattr(error, "hint", "") or "mlflow-dvc sync"
         print(f"mlflow-dvc: the data was not looked at: {error}; run: {hint}", file=sys.stderr)
-        return 1 if strict else 0
+        return _FAILED if strict else 0
     failed = strict and not report.in_sync
     _mark(os.path.join(state_folder(worktree), "pending"), failed)
     for line in lines(report):
         print(f"mlflow-dvc: {line}", file=sys.stderr)
-    return 1 if failed else 0
+    return _FAILED if failed else 0
 
 
 def _mark(pending: str, failed: bool) -> None:

@@ -67,6 +67,18 @@ def test_post_hooks_fail_only_when_strict(versions: Path, monkeypatch: pytest.Mo
     assert done.returncode == 1
 
 
+def test_a_crash_of_ours_stops_no_git_operation(versions: Path, git: Git, tmp_path: Path) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\nexit 1\n")
+    crashing.chmod(0o755)
+    for script in (versions / ".git/hooks").glob("post-*"):
+        script.write_text(script.read_text().replace(sys.executable, str(crashing)))
+    git("checkout", "-q", "two")
+    git("bisect", "start", "two", "main~1")
+    assert data_in(versions) == ONE
+    git("bisect", "reset")
+
+
 def test_a_dry_run_changes_nothing(versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
     git_says("checkout", "-q", "two")
