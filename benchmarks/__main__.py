@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import captures, startup
+from benchmarks import captures, hooks, pushes, startup
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -25,6 +25,12 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "folder": ("one directory of 20,000 files, unchanged", captures.folder),
     "git": ("Git repository of 100,000 files", captures.git),
     "import": ("import mlflow", startup.import_mlflow),
+    "checkout": ("git checkout between commits with the same data", hooks.checkout),
+    "index": ("git add and git status", hooks.add_and_status),
+    "commit": ("git commit of code beside 1,000 clean outputs", hooks.commit),
+    "switch": ("git checkout where 1 of 1,000 outputs is another", hooks.switch),
+    "files": ("git checkout where 10 of 20,000 files are others", hooks.files),
+    "push": ("git push of 100 commits, 990 of 1,000 objects there", pushes.push),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 

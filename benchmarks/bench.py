@@ -12,6 +12,7 @@ _SIZES = {
     "stages": repositories.STAGES,
     "folder": repositories.FOLDER,
     "git": repositories.GIT,
+    "single": repositories.SINGLE,
 }
 
 

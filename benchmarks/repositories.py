@@ -35,6 +35,7 @@ class Size:
 SMALL = Size(files=9, members=20, code=20)
 STAGES = Size(files=1_000, members=0, code=20)
 FOLDER = Size(files=0, members=20_000, code=20)
+SINGLE = Size(files=1, members=0, code=20)
 GIT = Size(files=9, members=20, code=100_000)
 
 
@@ -90,7 +91,7 @@ def _add_file(folder: str, name: str, content: bytes, cache: str) -> None:
     path = os.path.join(folder, name)
     _write(path, content)
     md5 = _keep(path, content, cache)
-    _write(path + ".dvc", _metadata(md5, len(content), None, name))
+    _write(path + ".dvc", metadata(md5, len(content), None, name))
     _ignore(folder, name)
 
 
@@ -107,11 +108,12 @@ def _add_folder(path: str, count: int, cache: str) -> None:
     text = json.dumps(listing, sort_keys=True).encode()
     md5 = hashlib.md5(text).hexdigest() + ".dir"
     _write(os.path.join(cache, md5[:2], md5[2:]), text)
-    _write(path + ".dvc", _metadata(md5, size, count, name))
+    _write(path + ".dvc", metadata(md5, size, count, name))
     _ignore(folder, name)
 
 
-def _metadata(md5: str, size: int, nfiles: int | None, name: str) -> bytes:
+def metadata(md5: str, size: int, nfiles: int | None, name: str) -> bytes:
+    """Return the text of a `.dvc` file."""
     files = "" if nfiles is None else f"  nfiles: {nfiles}\n"
     return f"outs:\n- md5: {md5}\n  size: {size}\n{files}  hash: md5\n  path: {name}\n".encode()
 

@@ -1,8 +1,9 @@
 """What lets the hook scripts see, without Python, that no DVC metadata has changed.
 
-Two files in the worktree's state folder. ``tracked`` is Git's list of the metadata files in the
-index. ``index`` is a private Git index of all metadata files on disk, untracked ones included: with
-it ``git diff-files`` compares identity, and content where that is in doubt, by Git's own rules.
+Two files in the worktree's state folder. ``tracked`` names a Git tree of the metadata files in the
+index, which nothing refers to: when Git has pruned it, the next sync makes it again. ``index`` is
+a private Git index of all metadata files on disk, untracked ones included: with it ``git
+diff-files`` compares identity, and content where that is in doubt, by Git's own rules.
 """
 
 from __future__ import annotations
@@ -34,20 +35,37 @@ class Gate:
         Returns the identity of each metadata file on disk, by its path below the toplevel.
         """
         root = self._worktree.toplevel
-        tracked = call_git(root, "ls-files", "-s", "--", *PATTERNS)
-        with open(self._tracked + _NEW, "wb") as file:
-            file.write(tracked)
+        for path in (self._tracked, self._index):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + _NEW)
+        self._take_tracked(root)
         names = call_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *PATTERNS)
         there = _existing(root, names.split(b"\0"))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._index + _NEW)
-        call_git(
-            root, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false", "-c",
-            f"core.hooksPath={os.devnull}", "update-index", "-z", "--add", "--info-only", "--stdin",
-            stdin=b"\0".join(there), env={"GIT_INDEX_FILE": self._index + _NEW},
+        self._in_index(
+            self._index + _NEW, "update-index", "-z", "--add", "--info-only", "--stdin",
+            stdin=b"\0".join(there),
         )  # fmt: skip
         return {os.fsdecode(name): _identity(os.path.join(os.fsencode(root), name))
                 for name in there}  # fmt: skip
+
+    def _take_tracked(self, root: str) -> None:
+        """Write the tree; in a conflict there is none, and no gate."""
+        listed = call_git(root, "ls-files", "-z", "-s", "--", *PATTERNS)
+        if any(entry.split(b"\t")[0].split(b" ")[-1] != b"0" for entry in listed.split(b"\0")[:-1]):
+            return
+        scratch = self._tracked + ".index"
+        self._in_index(scratch, "read-tree", "--empty")
+        self._in_index(scratch, "update-index", "-z", "--index-info", stdin=listed)
+        tree = self._in_index(scratch, "write-tree")
+        os.unlink(scratch)
+        with open(self._tracked + _NEW, "wb") as file:
+            file.write(tree)
+
+    def _in_index(self, index: str, *args: str, stdin: bytes = b"") -> bytes:
+        return call_git(
+            self._worktree.toplevel, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false",
+            "-c", f"core.hooksPath={os.devnull}", *args, stdin=stdin, env={"GIT_INDEX_FILE": index},
+        )  # fmt: skip
 
     def keep(self) -> None:
         """Let the scripts compare with what was taken."""
