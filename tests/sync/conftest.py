@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import coverage
 import pytest
-from conftest import Dvc, Git
+from conftest import CHECKOUT, Dvc, Git
 
 
 class Pushed(NamedTuple):
@@ -23,6 +24,14 @@ class Pushed(NamedTuple):
 
 Push = Callable[..., Pushed]
 Commit = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hooks, which are processes of their own, count for the coverage of the run."""
+    if coverage.Coverage.current() is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(CHECKOUT / "setup.cfg"))
+        monkeypatch.setenv("COVERAGE_FILE", str(CHECKOUT / ".coverage"))
 
 
 @pytest.fixture
