@@ -41,7 +41,7 @@ def pre_commit(args: Sequence[str]) -> int:
         checked = Checked(worktree, prefix, staged, facts)
         found += [*checked.findings(), *in_git_too(checked.metadata, staged)]
         checked.store.save()
-    if settings.fix or "--fix" in args:
+    if (settings.fix or "--fix" in args) and _may_fix():
         found = [one for one in found if not _fixed(worktree, staged, one)]
     for one in found:
         _say(f"{one.text}; run: {one.hint}")
@@ -64,6 +64,18 @@ def _too_large(worktree: Worktree, staged: Staged, limit: float) -> Iterator[Fin
                 f"{path} has {size / _MEGABYTE:.1f} MB, which belongs to DVC, not to Git",
                 f"git rm --cached {quoted} && dvc add {quoted} (or raise max_file_size)",
             )
+
+
+def _may_fix() -> bool:
+    """Tell whether the files on disk are the person's: below the framework they may not be.
+
+    It sets unstaged changes aside as a patch, which no longer applies to metadata that was written
+    and staged meanwhile (``core.autostage`` does it too); all unstaged changes would be left out.
+    """
+    if not os.environ.get("PRE_COMMIT"):
+        return True
+    _say("nothing is fixed below the pre-commit framework, which may have set changes aside")
+    return False
 
 
 def _fixed(worktree: Worktree, staged: Staged, one: Finding) -> bool:
