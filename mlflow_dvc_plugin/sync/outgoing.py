@@ -50,6 +50,23 @@ def pushed(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(local)), list(dict.fromkeys(remote))
 
 
+def told_by_framework(
+    toplevel: str, environ: Mapping[str, str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return local ids, ids the remote has, and Git's arguments, as the pre-commit framework says.
+
+    It names one ref, the first that brings commits, and no ids when these begin with a root commit
+    (pre_commit/commands/hook_impl.py, _pre_push_ns).
+    """
+    told = {
+        name: environ.get(f"PRE_COMMIT_{name}", "")
+        for name in ("FROM_REF", "TO_REF", "LOCAL_BRANCH", "REMOTE_NAME", "REMOTE_URL")
+    }
+    local = _present(toplevel, [told["TO_REF"] or told["LOCAL_BRANCH"]])
+    known = _present(toplevel, [told["FROM_REF"]])
+    return local, known, [told["REMOTE_NAME"], told["REMOTE_URL"]]
+
+
 def new_commits(
     toplevel: str, local: Sequence[str], known: Sequence[str], remote: str | None
 ) -> list[str]:
@@ -71,10 +88,10 @@ def new_commits(
 
 
 def _present(toplevel: str, ids: Sequence[str]) -> list[str]:
-    """Return those of the ids that are commits of this repository."""
-    if not ids:
+    """Return the ids of those that are commits of this repository; names of refs are ids, too."""
+    request = "".join(f"{name}^{{commit}}\n" for name in ids if name).encode()
+    if not request:
         return []
-    request = "".join(f"{name}^{{commit}}\n" for name in ids).encode()
     out = call_git(toplevel, "cat-file", "--batch-check", stdin=request).decode()
     words = [line.split(" ") for line in out.splitlines()]
     return [line[0] for line in words if len(line) == 3 and line[1] == "commit"]

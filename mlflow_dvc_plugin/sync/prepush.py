@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.config import VARIABLES, read_settings
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.sync.outgoing import introduced, new_commits, pushed
+from mlflow_dvc_plugin.sync.outgoing import introduced, new_commits, pushed, told_by_framework
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.dvcrepo.remote import Store
@@ -24,11 +24,20 @@ Groups = dict[tuple[str, str | None, bool], dict[str, "Origin"]]
 
 
 def pre_push(args: Sequence[str]) -> int:
-    """Upload what the pushed commits need; ``args`` are the remote's name and URL."""
-    local, known = pushed(sys.stdin)
-    worktree = gitdir.find_worktree(os.getcwd()) if local else None
+    """Upload what the pushed commits need; ``args`` are the remote's name and URL.
+
+    The pre-commit framework gives no arguments, and an empty standard input.
+    """
+    lines = list(sys.stdin)
+    by_framework = not lines and len(args) != 2 and bool(os.environ.get("PRE_COMMIT"))
+    local, known = pushed(lines)
+    worktree = gitdir.find_worktree(os.getcwd()) if local or by_framework else None
     if worktree is None:
         return 0
+    if by_framework:
+        local, known, args = told_by_framework(worktree.toplevel, os.environ)
+        if not local:
+            _say("the pre-commit framework names no pushed commit: no data was looked at")
     # Git gives the URL twice when it is not a configured remote that is pushed to.
     named = args[0] if len(args) == 2 and args[0] != args[1] else None
     commits = new_commits(worktree.toplevel, local, known, named)
