@@ -43,7 +43,7 @@ def git_hooks() -> Iterator[Check]:
     """Tell whether our hooks are whole, where any of them is installed."""
     from mlflow_dvc_plugin.gitdir import find_worktree
     from mlflow_dvc_plugin.sync.hooksfolder import find_hooks_folder
-    from mlflow_dvc_plugin.sync.hookstatus import hook_status
+    from mlflow_dvc_plugin.sync.hookstatus import hints, hook_status
 
     if find_worktree(os.getcwd()) is None:
         return
@@ -55,7 +55,7 @@ def git_hooks() -> Iterator[Check]:
         text = "not installed: data does not follow Git, and commits are not checked"
         yield Check("git hooks", "note", text, "mlflow-dvc install")
     else:
-        yield Check("git hooks", "problem", "; ".join(wrong), "mlflow-dvc install")
+        yield Check("git hooks", "problem", "; ".join(wrong), hints(found))
 
 
 def _judged(worktree: Worktree, section: str) -> Check:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from mlflow_dvc_plugin.cli.text import printable
 from mlflow_dvc_plugin.sync.events import EVENTS
+
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.sync.hooksfolder import HooksFolder
 
 _EXAMPLES = """\b
 Examples:
@@ -48,7 +52,7 @@ def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -
         click.echo(f"{step.event}: {printable(step.text)}")
     if not install.interpreter(folder):
         click.echo("others may get these files: they look for Python on the PATH, when they run")
-    _tell_of_framework(folder.worktree.toplevel)
+    _tell_of_framework(folder)
     return 1 if any(step.problem for step in steps) else 0
 
 
@@ -60,14 +64,26 @@ def _print_scripts(folder: str, events: tuple[str, ...], python: str) -> None:
         click.echo(f"# ---- {printable(os.path.join(folder, event))}, mode 755 ----\n{text}")
 
 
-def _tell_of_framework(toplevel: str) -> None:
-    from mlflow_dvc_plugin.sync import install
+def _tell_of_framework(folder: HooksFolder) -> None:
+    """Say who does what where the pre-commit framework is configured, and what is left to do."""
+    from mlflow_dvc_plugin.sync import hookstatus, install
 
+    toplevel = folder.worktree.toplevel
     if not os.path.lexists(os.path.join(toplevel, install.FRAMEWORK_CONFIG)):
         return
-    names = install.framework_events(toplevel)
-    checks = f"it runs {' and '.join(names)}" if names else "it can run the checks, by our hook ids"
     click.echo(
-        f"pre-commit framework: {checks}; syncing stays in native hooks, which live beside it "
+        "pre-commit framework: syncing stays in native hooks, which live beside it "
         "(the framework sets changes aside while it runs, and passes no arguments on)"
     )
+    named = install.framework_events(toplevel)
+    if not named:
+        click.echo("the checks are native hooks, too, as its configuration has no mlflow-dvc-* id")
+    for one in hookstatus.hook_status(folder):
+        if one.event in named:
+            text = one.text
+            if one.state not in ("framework", "absent"):
+                text = (
+                    f"installed, though {install.FRAMEWORK_CONFIG} names it: it may run twice; to "
+                    "leave it to the framework: mlflow-dvc uninstall && mlflow-dvc install"
+                )
+            click.echo(f"{one.event}: {text}")

@@ -12,6 +12,7 @@ from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.sync.engine import Report, require_worktree, sync
 from mlflow_dvc_plugin.sync.events import state_folder
+from mlflow_dvc_plugin.sync.standing import keep_failure
 
 _NAMED = 5
 _FAILED = 3  # the scripts let this one through, and no crash
@@ -29,7 +30,9 @@ def after(event: str, args: Sequence[str]) -> int:
         report = sync(worktree)
     except (MlflowDvcError, OSError) as error:
         hint = getattr(error, "hint", "") or "mlflow-dvc sync"
-        print(f"mlflow-dvc: the data was not looked at: {error}; run: {hint}", file=sys.stderr)
+        text = f"the data was not looked at: {error}"
+        print(f"mlflow-dvc: {text}; run: {hint}", file=sys.stderr)
+        keep_failure(worktree, text, hint)
         return _FAILED if strict else 0
     failed = strict and not report.in_sync
     _mark(os.path.join(state_folder(worktree), "pending"), failed)

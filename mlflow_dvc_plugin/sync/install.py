@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.sync import foreign, scripts
+from mlflow_dvc_plugin.sync import asked, foreign, scripts
 from mlflow_dvc_plugin.sync.events import CHECK_EVENTS, EVENTS
 from mlflow_dvc_plugin.sync.foreign import Hook
 from mlflow_dvc_plugin.sync.hooksfolder import HooksFolder
@@ -49,12 +49,18 @@ def install(
     python = interpreter(folder)
     chosen = [event for event in EVENTS if event in (events or default_events(folder))]
     steps = [_putting(foreign.look(folder.path, event), python) for event in chosen]
+    if not dry_run:
+        hooks = (foreign.look(folder.path, event) for event in EVENTS)
+        installed = any(hook.kind in ("ours", "block", "edited") for hook in hooks)
+        asked.remember(folder.worktree, events, installed=installed)
     return _taken(steps, dry_run)
 
 
 def uninstall(folder: HooksFolder, dry_run: bool = False) -> list[Step]:
     """Take every hook of ours away and put back what stood there; return what was done."""
     steps = [_removal(foreign.look(folder.path, event)) for event in EVENTS]
+    if not dry_run:
+        asked.forget(folder.worktree)
     return _taken([step for step in steps if step], dry_run)
 
 

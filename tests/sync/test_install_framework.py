@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, Git
 
+from mlflow_dvc_plugin.cli import main
+
 from .test_install import commit, files, put_in, states, taken_out_of
 from .test_install_foreign import noted, plain
 
@@ -65,3 +67,25 @@ def test_both_run_and_each_can_be_taken_away(
 
 def test_the_framework_accepts_our_hook_ids() -> None:
     framework("validate-manifest", str(CHECKOUT / ".pre-commit-hooks.yaml"))
+
+
+def test_install_says_who_runs_the_checks_and_what_is_left_to_do(
+    plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = plain / ".pre-commit-config.yaml"
+    config.write_text("repos: []\n")
+    assert main(["install"]) == 0
+    assert "the checks are native hooks, too" in capsys.readouterr().out
+    config.write_text("repos: []  # mlflow-dvc-pre-commit\n")
+    assert main(["install"]) == 0
+    assert "pre-commit: installed, though .pre-commit-config.yaml" in capsys.readouterr().out
+    assert main(["uninstall"]) == 0
+    assert main(["install"]) == 0
+    install_it = "pre-commit install --hook-type pre-commit"
+    assert f"pre-commit: not installed: run {install_it}" in capsys.readouterr().out
+    assert main(["hooks", "status"]) == 1
+    assert capsys.readouterr().err == f"hint: {install_it}\n"
+    framework("install")
+    assert main(["install"]) == 0
+    assert "pre-commit: run by the pre-commit framework" in capsys.readouterr().out
+    assert main(["hooks", "status"]) == 0
