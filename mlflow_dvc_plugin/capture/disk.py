@@ -79,6 +79,12 @@ class Disk:
         """Compare one output with its bytes."""
         return self.states([output])[0]
 
+    def look(self, output: Output) -> tuple[OutputState, Fingerprint | None]:
+        """Compare one output; return the fingerprint, if any, that this is true for."""
+        with contextlib.suppress(*_TROUBLE):
+            self._taken[output.path] = self._take(output.path)
+        return self.state_of(output), self._taken.pop(output.path, None)
+
     def member(self, output: Output, path: str) -> OutputState:
         """Compare a file or folder inside a directory output; ``path`` as in Output.
 

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 
-from mlflow_dvc_plugin.capture import hashing
+from mlflow_dvc_plugin.capture import fingerprint
 from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.disk import Disk
+from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
+from mlflow_dvc_plugin.sync.bounds import refusal
+from mlflow_dvc_plugin.sync.events import state_folder
+from mlflow_dvc_plugin.sync.journal import announce
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
+from mlflow_dvc_plugin.sync.leftovers import clear
 from mlflow_dvc_plugin.sync.objects import Cache
-from mlflow_dvc_plugin.sync.placing import FOLDER, Workshop, sweep
-from mlflow_dvc_plugin.sync.plan import CannotSyncError, Plan, Target, plan, require_inside
-from mlflow_dvc_plugin.sync.worktree import Repository, present
+from mlflow_dvc_plugin.sync.placing import Workshop
+from mlflow_dvc_plugin.sync.plan import (
+    CannotSyncError,
+    Plan,
+    Target,
+    plan,
+    require_inside,
+    require_untracked,
+)
+from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, present
 
 
 class Stays(Exception):  # noqa: N818 - it is what happens to the data
@@ -27,41 +41,67 @@ class Stays(Exception):  # noqa: N818 - it is what happens to the data
     """
 
     def __init__(
-        self, text: str, *, pull: bool = False, unsaved: bool = False, followed: bool = False
-    ) -> None:
+        self, text: str, *, pull: bool = False, unsaved: bool = False, followed: bool = False,
+        hint: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(text)
         self.pull = pull
         self.unsaved = unsaved
         self.followed = followed
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One change: ``seen`` is the fingerprint that ``state`` is true for, ``old`` its cache.
+
+    ``tracked`` are Git's files; ``coming`` is written down before anything is put in place.
+    """
+
+    target: Target
+    state: OutputState
+    seen: Fingerprint | None
+    old: Cache
+    tracked: Set[str]
+    coming: Entry | None = None
 
 
 class Change:
-    """The changes of one sync to one DVC repository."""
+    """The changes of one sync to one DVC repository.
+
+    ``left`` are files with bytes that are nowhere else, left by a sync that was killed.
+    """
 
     def __init__(self, worktree: Worktree, repository: Repository, ledger: Ledger) -> None:
         repo = repository.repo
         self._repository = repository
+        self._worktree = worktree
         self._toplevel = worktree.toplevel
         self._ledger = ledger
         self._disk = Disk(
             repo.toplevel, repo.root, repo.store, Deadline(None), repository.site_cache
         )
         self._scratch = os.path.join(repo.root, ".dvc", "tmp", stores.FOLDER)
-        self._sweep()
+        self._state_folder = state_folder(worktree)
+        folders = {repository.cache, *(one.cache for one in ledger.outputs.values())}
+        self.left = clear(self._scratch, map(self._cache, sorted(folders)))
 
-    def follow(self, out: Output, dry_run: bool) -> bool:
+    def follow(self, out: Output, tracked: Set[str], seen: str, dry_run: bool) -> bool:
         """Make the output what its metadata states; tell whether anything had to change.
 
-        Raises Stays.
+        ``tracked`` are files of Git's, which are not changed; ``seen`` is as in Entry. Raises
+        Stays.
         """
-        state = self._disk.state_of(out)
+        self._require_place(out)
+        state, found = self._disk.look(out)
         if state.status == "clean":
             return False
         known = self._ledger.outputs.get(out.path)
         old = self._cache(known.cache if known else self._repository.cache)
         full = os.path.join(self._toplevel, out.path)
         target = Target(full, out.hash, out.scheme, out.isexec)
-        self._change(target, state, old, dry_run)
+        coming = entry_of(out, self._repository, self._worktree, seen)
+        self._change(_Job(target, state, found, old, tracked, coming), dry_run)
         if not dry_run and self._disk.state_of(out).status != "clean":
             raise Stays("it holds files that are no part of it", unsaved=True, followed=True)
         return True
@@ -69,13 +109,13 @@ class Change:
     def remove(self, path: str, entry: Entry, tracked: set[str], dry_run: bool) -> bool:
         """Remove data whose metadata vanished, less what Git tracks; raises Stays."""
         out = Output(path, entry.hash, entry.source, entry.scheme, isdir=entry.isdir)
-        state = self._disk.state_of(out)
+        self._require_place(out)
+        state, found = self._disk.look(out)
         if state.status == "missing" or path in tracked:
             return False
         full = os.path.join(self._toplevel, path)
-        self._change(
-            Target(full, None, entry.scheme), state, self._cache(entry.cache), dry_run, tracked
-        )
+        target = Target(full, None, entry.scheme)
+        self._change(_Job(target, state, found, self._cache(entry.cache), tracked), dry_run)
         if not dry_run and os.path.isdir(full) and not tracked:
             raise Stays("it holds files that were no part of it", unsaved=True)
         return True
@@ -99,41 +139,53 @@ class Change:
         one = self._repository
         return Cache(folder, one.repo.root, one.site_cache, self._ledger.verified)
 
-    def _change(
-        self, target: Target, state: OutputState, old: Cache, dry_run: bool,
-        spared: Iterable[str] = (),
-    ) -> None:  # fmt: skip
+    def _change(self, job: _Job, dry_run: bool) -> None:
         try:
-            if state.status == "unknown":
-                raise CannotSyncError(state.reason)
-            there = present(self._repository, state, old)
-            if there is not None and os.path.isdir(target.path):
-                there = self._of_the_data(there, state, target, old)
-            for name in spared:
-                if there:
-                    rel = os.path.relpath(os.path.join(self._toplevel, name), target.path)
-                    there = {key: md5 for key, md5 in there.items() if key != rel}
-            found = plan(target, state, there, old, self._cache(self._repository.cache))
-            require_inside(found, self._toplevel)
+            found = self._plan(job)
             if not dry_run:
-                self._carry_out(target, found)
+                if job.coming:
+                    announce(self._state_folder, job.state.path, job.coming)
+                    self._ledger.expect(job.state.path, job.coming)
+                self._carry_out(job.target, found)
         except CannotSyncError as error:
-            raise Stays(str(error), pull=error.pull, unsaved=error.unsaved) from error
+            raise Stays(
+                str(error), pull=error.pull, unsaved=error.unsaved, hint=error.hint
+            ) from error
         except (OSError, ValueError) as error:
             raise Stays(f"it cannot be changed ({error})") from error
         except MlflowDvcError as error:
             raise Stays(error.message) from error
 
+    def _plan(self, job: _Job) -> Plan:
+        target, state, old = job.target, job.state, job.old
+        if state.status == "unknown":
+            raise CannotSyncError(state.reason)
+        there = present(self._repository, state, old)
+        if there is not None and os.path.isdir(target.path):
+            there = self._of_the_data(there, state, target, old)
+        if target.hash is None and there:
+            names = {os.path.join(self._toplevel, name) for name in job.tracked}
+            there = {rel: md5 for rel, md5 in there.items()
+                     if os.path.join(target.path, rel) not in names}  # fmt: skip
+        found = plan(target, state, there, old, self._cache(self._repository.cache))
+        require_inside(found, target, self._toplevel)
+        require_untracked(found, target, self._toplevel, job.tracked)
+        # What was hashed must be what goes: a change since then may have kept the size.
+        if fingerprint.take(target.path, Deadline(None)) != job.seen:
+            raise CannotSyncError("it was changed while it was looked at")
+        return found
+
     def _of_the_data(
         self, there: Mapping[str, str], state: OutputState, target: Target, old: Cache
     ) -> Mapping[str, str]:
-        """Return the files that belong to the version before or to the one to come.
+        """Return the files that belong to the versions before or to the one to come.
 
         All of them when the folder as it is is a version in the cache; the others are somebody's.
         """
-        known = self._ledger.outputs.get(state.path)
-        before = old.listing(known.hash, known.scheme) if known and known.isdir else None
-        if before is None or (state.hash and old.listing(state.hash, state.output.scheme)):
+        before: set[str] = set()
+        for one in self._ledger.versions(state.path):
+            before.update(self._cache(one.cache).listing(one.hash, one.scheme) or ())
+        if not before or (state.hash and old.listing(state.hash, state.output.scheme)):
             return there
         new = self._cache(self._repository.cache)
         after = new.listing(target.hash, target.scheme) if target.hash else None
@@ -146,40 +198,30 @@ class Change:
             for old, new in found.pairs:
                 if new is None and old is not None:
                     shop.swap(old, None, old.path)
-            _remove_empty(found.folders, target.path)
+            _remove_empty(found.folders, target)
             for (old, new), path in zip(found.pairs, ready, strict=True):
                 if new is not None:
                     shop.swap(old, path, new.path)
             if target.hash is not None and target.hash.endswith(".dir"):
                 os.makedirs(target.path, exist_ok=True)  # an empty directory is data, too
 
-    def _sweep(self) -> None:
-        """Remove what a sync that was killed has left."""
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._scratch):
-                if name.startswith(FOLDER):
-                    self._sweep_one(os.path.join(self._scratch, name))
-
-    def _sweep_one(self, folder: str) -> None:
-        cache = self._cache(self._repository.cache)
-        for path in sweep(folder):
-            # Its bytes were in the cache before it was moved here; another process may have
-            # written to it since.
-            hashes = ((hashing.file_md5(path, one, Deadline(None))[0], one)
-                      for one in hashing.SCHEMES)  # fmt: skip
-            if any(cache.holds(md5, scheme) for md5, scheme in hashes):
-                os.unlink(path)
-        sweep(folder)
+    def _require_place(self, out: Output) -> None:
+        full = os.path.join(self._toplevel, out.path)
+        if reason := refusal(full, self._repository.repo.root):
+            raise Stays(reason, hint=f"mend {shlex.quote(out.source)}, then: mlflow-dvc sync")
 
 
-def _remove_empty(folders: set[str], top: str) -> None:
+def _remove_empty(folders: set[str], target: Target) -> None:
     """Remove folders that the data has left, from below; one that holds anything stays."""
+    top = target.path
     below = set(folders)
-    for start in folders:
+    if os.path.isdir(top) and not (target.hash or "").endswith(".dir"):
+        below.update(folder for folder, _, _ in os.walk(top))  # no place for empty ones any more
+    for start in list(below):
         above = start
         while len(above) > len(top):
             below.add(above)
             above = os.path.dirname(above)
-    for folder in sorted({*below, top} if folders else (), key=len, reverse=True):
+    for folder in sorted({*below, top} if below else (), key=len, reverse=True):
         with contextlib.suppress(OSError):
             os.rmdir(folder)

@@ -17,6 +17,7 @@ from mlflow_dvc_plugin.sync.change import Change, Stays
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.fetching import fetch
 from mlflow_dvc_plugin.sync.gate import Gate
+from mlflow_dvc_plugin.sync.journal import announced, forget
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
@@ -53,14 +54,26 @@ def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> R
         seen = gate.take()
         ledger = Ledger.read(folder)
         work = _Sync(worktree, ledger, seen, dry_run, every)
+        for path, entry in announced(folder):
+            ledger.expect(path, entry)
         try:
             work.run()
         finally:
-            if not dry_run:
-                ledger.save(folder)
-        if not dry_run:
+            written = dry_run or _save(ledger, folder, work.report)
+        if not dry_run and written:
             gate.keep()
         return work.report
+
+
+def _save(ledger: Ledger, folder: str, report: Report) -> bool:
+    """Write down what was done; where that cannot be, the next sync looks at everything."""
+    try:
+        ledger.save(folder)
+        forget(folder)
+    except OSError as error:
+        report.notes.append(f"what was done could not be written down ({error})")
+        return False
+    return True
 
 
 class _Sync:
@@ -94,6 +107,8 @@ class _Sync:
 
     def _repository(self, one: Repository, named: set[str], broken: dict[str, str]) -> None:
         change = Change(self._worktree, one, self._ledger)
+        for path in change.left:
+            self._note(messages.only_copy(os.path.relpath(path, self._worktree.toplevel)))
         gone = self._gone(one, named, broken)
         todo = [out for out in one.stated.values() if self._every or self._has_changed(out)]
         busy = users(one.repo.root) if gone or todo else []
@@ -105,13 +120,14 @@ class _Sync:
         todo = [out for out in todo if not self._in_use(out.path, busy)]
         if self._fetch and not self._dry_run:
             fetch(one, change.lacking(todo))
+        tracked = self._tracked([out.path for out in todo])
         for out in todo:
-            self._follow(change, one, out)
+            self._follow(change, one, out, tracked)
         one.repo.store.save()
 
     def _has_changed(self, out: Output) -> bool:
         known = self._ledger.outputs.get(out.path)
-        if known is None or out.path in self._retry:
+        if known is None or out.path in self._retry or out.path in self._ledger.coming:
             return True
         stated = (out.hash, out.scheme, seen_of(out, self._seen))
         return (known.hash, known.scheme, known.seen) != stated
@@ -132,12 +148,11 @@ class _Sync:
             if path in named and path not in one.stated and entry.source not in broken:
                 root = os.path.relpath(one.repo.root, self._worktree.toplevel)
                 if entry.root == root.replace(os.sep, "/"):
-                    del self._ledger.outputs[path]
+                    self._ledger.drop(path)
 
     def _remove(self, change: Change, path: str, entry: Entry) -> None:
-        tracked = gitrepo.tracked_files(self._worktree, [path], _SECONDS)
         try:
-            did = change.remove(path, entry, tracked, self._dry_run)
+            did = change.remove(path, entry, self._tracked([path]), self._dry_run)
         except Stays as error:
             # Not forgotten: it may be removed once its bytes are in the cache.
             self._note(messages.left_behind(path, str(error)))
@@ -145,11 +160,15 @@ class _Sync:
         if did:
             self.report.done[path] = "removed"
         if not self._dry_run:
-            del self._ledger.outputs[path]
+            self._ledger.drop(path)
 
-    def _follow(self, change: Change, one: Repository, out: Output) -> None:
+    def _tracked(self, paths: list[str]) -> set[str]:
+        return gitrepo.tracked_files(self._worktree, paths, _SECONDS)
+
+    def _follow(self, change: Change, one: Repository, out: Output, tracked: set[str]) -> None:
+        seen = seen_of(out, self._seen)
         try:
-            did = change.follow(out, self._dry_run)
+            did = change.follow(out, tracked, seen, self._dry_run)
         except Stays as error:
             self._note(messages.stays(out, error))
             if not error.followed:
@@ -158,7 +177,8 @@ class _Sync:
         if did:
             self.report.done[out.path] = "updated"
         if not self._dry_run:
-            self._ledger.outputs[out.path] = entry_of(out, one, self._worktree, self._seen)
+            self._ledger.drop(out.path)
+            self._ledger.outputs[out.path] = entry_of(out, one, self._worktree, seen)
 
     def _in_use(self, path: str, busy: Iterable[User]) -> bool:
         full = os.path.join(self._worktree.toplevel, path)

@@ -32,6 +32,17 @@ class Entry:
     root: str
     seen: str
 
+    @classmethod
+    def of(cls, data: dict[str, Any], path: str) -> Entry:
+        """Return what was kept for the path; raises TypeError, ValueError when it is damaged."""
+        entry = cls(**data)
+        texts = (entry.hash, entry.scheme, entry.source, entry.cache, entry.root, entry.seen)
+        if not all(isinstance(text, str) for text in (path, *texts)):
+            raise TypeError("no text")
+        if not entry.hash or any(map(_leads_out, (path, entry.root))):
+            raise ValueError("no such output")
+        return entry
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -44,11 +55,15 @@ class Problem:
 
 @dataclass
 class Ledger:
-    """``outputs`` and ``problems`` by path; ``verified`` is for :class:`objects.Cache`."""
+    """``outputs`` and ``problems`` by path; ``verified`` is for :class:`objects.Cache`.
+
+    ``coming``: what syncs that did not get to the end have begun to put in place.
+    """
 
     outputs: dict[str, Entry] = field(default_factory=dict)
     problems: dict[str, Problem] = field(default_factory=dict)
     verified: dict[str, str] = field(default_factory=dict)
+    coming: dict[str, list[Entry]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: str) -> Ledger:
@@ -59,12 +74,31 @@ class Ledger:
             if data["version"] != _VERSION:
                 return cls()
             return cls(
-                {path: Entry(**entry) for path, entry in data["outputs"].items()},
+                {path: Entry.of(entry, path) for path, entry in data["outputs"].items()},
                 {path: Problem(**entry) for path, entry in data["problems"].items()},
                 dict(data["verified"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                {path: [Entry.of(one, path) for one in entries]
+                 for path, entries in data.get("coming", {}).items()},
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls()
+
+    def expect(self, path: str, entry: Entry) -> None:
+        """Take over what a sync has begun with."""
+        entries = self.coming.setdefault(path, [])
+        if entry not in entries:
+            entries.append(entry)
+        self.outputs.setdefault(path, entry)
+
+    def drop(self, path: str) -> None:
+        """Forget an output."""
+        self.outputs.pop(path, None)
+        self.coming.pop(path, None)
+
+    def versions(self, path: str) -> list[Entry]:
+        """Return the versions that files at the path may be part of."""
+        known = self.outputs.get(path)
+        return [*([known] if known else ()), *self.coming.get(path, ())]
 
     def save(self, folder: str) -> None:
         """Replace the file; raises OSError."""
@@ -73,7 +107,9 @@ class Ledger:
             "outputs": {path: asdict(entry) for path, entry in self.outputs.items()},
             "problems": {path: asdict(entry) for path, entry in self.problems.items()},
             "verified": self.verified,
-        }
+            "coming": {path: [asdict(one) for one in entries]
+                       for path, entries in self.coming.items()},
+        }  # fmt: skip
         os.makedirs(folder, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=_FILE, suffix=".tmp", dir=folder)
         try:
@@ -84,3 +120,7 @@ class Ledger:
             with contextlib.suppress(OSError):
                 os.unlink(path)
             raise
+
+
+def _leads_out(path: str) -> bool:
+    return os.path.isabs(path) or ".." in path.split("/")

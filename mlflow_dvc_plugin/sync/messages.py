@@ -13,6 +13,8 @@ from mlflow_dvc_plugin.sync.running import User
 def stays(out: Output, error: Stays) -> Problem:
     """Return the message for an output that is not what its metadata states."""
     path = shlex.quote(out.path)
+    if error.hint:
+        return Problem(out.path, f"{out.path} is not in sync: {error}", error.hint)
     if error.pull:
         return Problem(out.path, f"{out.path} is not in sync: {error}", f"dvc pull {path}")
     if error.unsaved:
@@ -28,6 +30,14 @@ def left_behind(path: str, why: str) -> Problem:
     place = shlex.quote(path)
     hint = f"keep it: move it elsewhere, or dvc add {place}; drop it: rm -r {place}"
     return Problem(path, text, hint)
+
+
+def only_copy(path: str) -> Problem:
+    """Return the message for a file that a sync had moved aside when it was killed."""
+    text = f"{path} holds bytes that are nowhere else: a sync was killed while they were replaced"
+    return Problem(
+        path, text, f"keep them: move the file elsewhere; drop them: rm {shlex.quote(path)}"
+    )
 
 
 def broken(path: str, reason: str) -> Problem:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from mlflow_dvc_plugin.capture import dvcstate, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.sync.bounds import is_reserved
 
 _MODE = 0o444
 _MD5 = 32
@@ -63,22 +64,35 @@ class Cache:
     def listing(self, value: str, scheme: str = "md5") -> Mapping[str, str] | None:
         """Return relative path -> md5 of a directory, None when its ``.dir`` cannot be had.
 
-        None as well for a listing that names a path outside the directory: nobody's data does.
+        None as well for a listing that names a path outside the directory or in a repository's own
+        folder (``.git``): nobody's data does.
         """
+        if not value.endswith(".dir"):
+            return None
         try:
-            with open(self.path(value, scheme), "rb") as file:
-                data = file.read()
+            data = _read(self.path(value, scheme))
             if hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir" != value:
                 return None
             found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return found if all(map(_inside, found)) and all(map(_is_md5, found.values())) else None
 
 
+def _read(path: str) -> bytes:
+    """Read a regular file; without O_NONBLOCK the opening of a FIFO would wait for ever."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError(f"{path} is not a regular file")
+        return file.read()
+
+
 def _inside(relpath: str) -> bool:
     parts = relpath.replace("\\", "/").split("/") if os.sep == "\\" else relpath.split("/")
-    return "\0" not in relpath and all(part not in ("", ".", "..") for part in parts)
+    return "\0" not in relpath and all(
+        part not in ("", ".", "..") and not is_reserved(part) for part in parts
+    )
 
 
 def _is_md5(value: str) -> bool:

@@ -7,11 +7,13 @@ it belongs to a version of the data: what lies in a data folder without being pa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.provenance import OutputState
+from mlflow_dvc_plugin.sync.bounds import behind_link
 from mlflow_dvc_plugin.sync.objects import Cache
 from mlflow_dvc_plugin.sync.placing import New, Old
 
@@ -21,10 +23,13 @@ _NAMED = 3
 class CannotSyncError(Exception):
     """Why an output stays as it is; ``pull`` tells that its bytes are not in the cache here."""
 
-    def __init__(self, text: str, *, pull: bool = False, unsaved: bool = False) -> None:
+    def __init__(
+        self, text: str, *, pull: bool = False, unsaved: bool = False, hint: str = ""
+    ) -> None:
         super().__init__(text)
         self.pull = pull
         self.unsaved = unsaved
+        self.hint = hint
 
 
 @dataclass
@@ -33,6 +38,11 @@ class Plan:
 
     pairs: list[tuple[Old | None, New | None]] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
+
+    @property
+    def places(self) -> set[str]:
+        """The places that change."""
+        return {one.path for pair in self.pairs for one in pair if one is not None}
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,9 @@ def _becomes_folder(place: str, rel: str, have: Mapping[str, str]) -> bool:
         return False
     there = {
         os.path.relpath(os.path.join(folder, name), place).replace(os.sep, "/")
-        for folder, _, names in os.walk(place) for name in names
-    }  # fmt: skip
+        for folder, folders, names in os.walk(place)
+        for name in [*names, *(one for one in folders if os.path.islink(f"{folder}/{one}"))]
+    }
     return there <= have.keys()
 
 
@@ -110,11 +121,21 @@ def _new(place: str, md5: str, target: Target, cache: Cache) -> New:
     return New(place, source, md5, target.scheme, target.executable)
 
 
-def require_inside(plan_: Plan, toplevel: str) -> None:
-    """Raise CannotSyncError when a symbolic link leads a change out of the worktree."""
-    top = os.path.realpath(toplevel)
-    places = [one.path for pair in plan_.pairs for one in pair if one is not None]
-    for folder in {os.path.dirname(place) for place in places}:
-        real = os.path.realpath(folder)
-        if real != top and not real.startswith(top + os.sep):
-            raise CannotSyncError(f"{folder} leads out of the repository by a link")
+def require_inside(found: Plan, target: Target, toplevel: str) -> None:
+    """Raise CannotSyncError when a symbolic link leads to a place that would be changed."""
+    going = {old.path for old, _ in found.pairs if old is not None}
+    if reason := behind_link({*found.places, target.path}, toplevel, going):
+        raise CannotSyncError(reason)
+
+
+def require_untracked(found: Plan, target: Target, toplevel: str, tracked: Set[str]) -> None:
+    """Raise CannotSyncError when a file that would be changed is Git's as well."""
+    if not tracked:
+        return
+    for place in sorted(found.places):
+        name = os.path.relpath(place, toplevel).replace(os.sep, "/")
+        if name in tracked:
+            path = shlex.quote(os.path.relpath(target.path, toplevel).replace(os.sep, "/"))
+            raise CannotSyncError(
+                f"Git tracks {name} as well", hint=f"git rm --cached -r -- {path}"
+            )

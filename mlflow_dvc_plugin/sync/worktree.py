@@ -96,13 +96,11 @@ def _hashed(repository: Repository, full: str, scheme: str) -> dict[str, str]:
     }
 
 
-def entry_of(
-    output: Output, repository: Repository, worktree: Worktree, seen: Mapping[str, str]
-) -> Entry:
+def entry_of(output: Output, repository: Repository, worktree: Worktree, seen: str) -> Entry:
     """Return what is remembered of an output that is in sync."""
     root = os.path.relpath(repository.repo.root, worktree.toplevel).replace(os.sep, "/")
     return Entry(output.hash or "", output.scheme, output.isdir, output.source,
-                 repository.cache, root, seen_of(output, seen))  # fmt: skip
+                 repository.cache, root, seen)  # fmt: skip
 
 
 def seen_of(output: Output, seen: Mapping[str, str]) -> str:
