@@ -30,14 +30,14 @@ def after(event: str, args: Sequence[str]) -> int:
         report = sync(worktree)
     except (MlflowDvcError, OSError) as error:
         hint = getattr(error, "hint", "") or "mlflow-dvc sync"
-        text = f"the data was not looked at: {error}"
+        text = f"the data was not looked at: {_printable(str(error))}"
         print(f"mlflow-dvc: {text}; run: {hint}", file=sys.stderr)
         keep_failure(worktree, text, hint)
         return _FAILED if strict else 0
     failed = strict and not report.in_sync
     _mark(os.path.join(state_folder(worktree), "pending"), failed)
     for line in lines(report):
-        print(f"mlflow-dvc: {line}", file=sys.stderr)
+        print(f"mlflow-dvc: {_printable(line)}", file=sys.stderr)
     return _FAILED if failed else 0
 
 
@@ -48,6 +48,14 @@ def _mark(pending: str, failed: bool) -> None:
             return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pending)
+
+
+def _printable(text: str) -> str:
+    """Return the text without what a terminal would obey: file names are anybody's."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
 
 
 def lines(report: Report) -> list[str]:

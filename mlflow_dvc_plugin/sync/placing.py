@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 
@@ -88,6 +89,8 @@ class Workshop:
         """
         ready = self._name(NEW)
         for link in self._links:
+            if link in ("hardlink", "symlink") and not _can_share(new):
+                continue
             with contextlib.suppress(OSError, NotImplementedError):
                 if link == "hardlink":
                     os.link(new.source, ready)
@@ -157,6 +160,22 @@ class Workshop:
         return os.path.join(self._folder, f"{kind}{self._count}")
 
 
+def _can_share(new: New) -> bool:
+    """Make sure that nobody edits the object by editing the data, as DVC does.
+
+    A cache that was copied, or filled by another tool, may have objects that can be written.
+    """
+    mode = stat.S_IMODE(os.stat(new.source).st_mode)
+    if new.executable and not mode & 0o111:
+        return False  # the object is not ours to change
+    if mode & 0o222 and os.access(new.source, os.W_OK):
+        try:
+            os.chmod(new.source, mode & ~0o222)
+        except OSError:
+            return False
+    return True
+
+
 def _same_bytes(path: str, identity: str) -> bool:
     """Compare all but ctime, which a rename changes."""
     try:
@@ -183,10 +202,12 @@ def _put(ready: str, target: str) -> None:
 
 
 def _put_back(aside: str, target: str) -> None:
-    if os.path.lexists(target):  # somebody made a new one in this moment: keep both
-        os.rename(aside, f"{target}.before-sync")
-    else:
-        os.rename(aside, target)
+    """Give the old file its name again, or one beside it when somebody has made a new one."""
+    for place in (target, *(f"{target}.before-sync{number or ''}" for number in range(100))):
+        with contextlib.suppress(MlflowDvcError):
+            _put(aside, place)
+            return
+    # It stays in the scratch folder, and the next sync names it.
 
 
 def _write_all(handle: int, block: bytes) -> None:
