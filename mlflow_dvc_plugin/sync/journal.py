@@ -33,7 +33,7 @@ def announced(folder: str) -> Iterator[tuple[str, Entry]]:
     except (OSError, ValueError):
         return
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
             path, entry = json.loads(line)
             yield path, Entry.of(entry, path)
 

@@ -52,6 +52,14 @@ class Problem:
     text: str
     hint: str
 
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Problem:
+        """Return what was kept; raises TypeError when it is damaged."""
+        problem = cls(**data)
+        if not all(isinstance(text, str) for text in (problem.path, problem.text, problem.hint)):
+            raise TypeError("no text")
+        return problem
+
 
 @dataclass
 class Ledger:
@@ -75,7 +83,7 @@ class Ledger:
                 return cls()
             return cls(
                 {path: Entry.of(entry, path) for path, entry in data["outputs"].items()},
-                {path: Problem(**entry) for path, entry in data["problems"].items()},
+                {path: Problem.of(entry) for path, entry in data["problems"].items()},
                 dict(data["verified"]),
                 {path: [Entry.of(one, path) for one in entries]
                  for path, entries in data.get("coming", {}).items()},

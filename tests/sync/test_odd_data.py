@@ -70,7 +70,7 @@ def test_an_output_turns_from_every_kind_into_every_other(
                 continue
             for kind in (one, other):
                 said = git_says("checkout", "-q", kind.replace(" ", "-"))
-                now = {name: data for name, data in tree(versions / "data").items()}
+                now = tree(versions / "data")
                 assert (kind, now, "not in sync" in said) == (kind, trees[kind], False), said
     assert sync()[0] == 0
 
