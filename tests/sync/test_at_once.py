@@ -82,6 +82,34 @@ def test_a_sync_that_ends_anywhere_is_repaired_wherever_one_goes_next(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("then", ["main", "none"])
+def test_what_a_killed_sync_has_put_in_place_goes_with_the_version_it_belongs_to(
+    versions: Path, git: Git, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    git("checkout", "-q", "-b", "none", "main")
+    git("rm", "-q", "data/images.dvc", "data/train.csv.dvc")
+    git("commit", "-qm", "no data")
+    git("checkout", "-q", "two")
+    for number in range(3000):
+        (versions / f"data/images/new{number:04}").write_text(f"{number}\n")
+    dvc("add", "--quiet", "data/images")
+    git("commit", "-qam", "many")
+    git("checkout", "-q", "main")
+    monkeypatch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
+    git("checkout", "-q", "two")
+    process = subprocess.Popen([sys.executable, "-m", "mlflow_dvc_plugin.hook", "post-checkout"])
+    while process.poll() is None and not (versions / "data/images/new0001").exists():
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert (versions / "data/images/new0001").exists()
+    git("checkout", "-q", then)
+    code, said = sync()
+    assert code == 0, said
+    assert data_in(versions) == (ONE if then == "main" else {})
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["copy", "hardlink"])
 def test_git_operations_in_two_worktrees_at_once(
     versions: Path, git: Git, dvc: Dvc, link: str

@@ -1,4 +1,4 @@
-"""Full disks, caches that cannot be written, damaged state: nothing is lost, the next one repairs."""
+"""Full disks, caches that cannot be written, damaged state: nothing is lost, all is repaired."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def fill(folder: Path, leave: int = 0) -> Path:
 @pytest.mark.parametrize("leave", [0, 4096, 8192, 16384])
 @pytest.mark.parametrize("link", ["copy", "symlink"])
 def test_a_full_disk_below_the_data_loses_nothing(
-    versions: Path, mount: Mount, git: Git, dvc: Dvc, leave: int, link: str
+    versions: Path, mount: Mount, dvc: Dvc, leave: int, link: str
 ) -> None:
     """A linked worktree on a small file system; Git's own files are elsewhere."""
     dvc("config", "--local", "cache.type", link)
     small = tmpfs(mount, versions.parent / "small", "1m")
-    git("worktree", "add", "-q", "--detach", str(small / "linked"), "main")
+    git_says("worktree", "add", "-q", "--detach", str(small / "linked"), "main")
     linked = small / "linked"
     assert data_in(linked) == ONE
     filler = fill(small, leave)
@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_below_the_state_is_not_called_unlooked_at(
 @pytest.mark.parametrize("link", ["copy", "hardlink", "symlink", "reflink,hardlink,symlink,copy"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_cache_that_cannot_be_written_is_read(
-    versions: Path, mount: Mount, dvc: Dvc, git: Git, link: str, whole: bool
+    versions: Path, mount: Mount, dvc: Dvc, link: str, whole: bool
 ) -> None:
     dvc("config", "--local", "cache.type", link)
     cache = versions / ".dvc/cache"
@@ -99,7 +99,6 @@ def test_a_cache_that_cannot_be_written_is_read(
     for branch, expected in (("two", TWO), ("main", ONE), ("two", TWO)):
         assert "not in sync" not in git_says("checkout", "-q", branch)
         assert data_in(versions) == expected
-    assert git("status", "--porcelain") == ""
 
 
 def test_a_data_folder_on_a_file_system_of_its_own_loses_nothing(
@@ -164,44 +163,41 @@ def test_own_data_in_the_place_of_an_output_that_vanished_stays(versions: Path) 
     assert data_in(versions) == own
 
 
+@pytest.mark.slow
 def test_a_file_that_is_edited_while_others_are_hashed_is_not_lost(
     versions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same size, after its hash was taken: what is in the cache is not what would go."""
     cat = versions / "data/images/cat.png"
-    with open(versions / "data/images/zzz-own.bin", "wb") as file:
-        file.truncate(600 << 20)
+    text = ONE["data/images/cat.png"]
+    for number in range(6):
+        with open(versions / f"data/images/own{number}.bin", "wb") as file:
+            file.truncate(50 << 20)
     monkeypatch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
     git_says("checkout", "-q", "two")
-    time.sleep(0.1)
-    assert sync("--dry-run")[0] == 1  # the hash of the whole folder is known now
-    began = time.monotonic()
-    sync("--dry-run")
-    usual = time.monotonic() - began
-    edits = []
+    mine = "PICTURE of a cat\n"
+    assert len(mine) == len(text)
+    edited: list[bool] = []
 
     def edit() -> None:
-        for number in range(20):
-            time.sleep(usual / 20)
-            text = f"picture {number:2} of mine\n"[:17]
-            if cat.exists() and cat.stat().st_size == len(ONE["data/images/cat.png"]):
-                edits.append(text)
-                with open(cat, "r+") as file:
-                    file.write(text)
-                return
+        with open(cat, "r+") as file:
+            edited.append(file.read() == text)
+            if edited[0]:
+                file.seek(0)
+                file.write(mine)
 
-    for delay in (0.3, 0.5, 0.7, 0.9):
-        git_says("checkout", "-q", "main")
-        (versions / "data/images/cat.png").unlink()
-        sync()
-        git_says("checkout", "-q", "two")
-        edits.clear()
-        timer = threading.Timer(usual * delay, edit)
+    for tenth in range(3, 12):
+        cat.write_text(text)
+        time.sleep(0.05)
+        assert sync("--dry-run")[0] == 1  # all hashes are known now
+        began = time.monotonic()
+        assert sync("--dry-run")[0] == 1
+        edited.clear()
+        timer = threading.Timer((time.monotonic() - began) * tenth / 10, edit)
         timer.start()
         sync()
         timer.join()
-        if edits and cat.read_text() != TWO["data/images/cat.png"]:
-            assert cat.read_text() == edits[0]
-        elif edits:
-            kept = list((versions / SCRATCH).glob("sync-*/old-*"))
-            assert [path.read_text() for path in kept] == edits
+        if not edited[0]:
+            break
+        assert cat.read_text() == mine
+    assert cat.read_text() in (mine, TWO["data/images/cat.png"])
