@@ -174,9 +174,9 @@ def test_names_that_nobody_would_choose(versions: Path, git: Git, dvc: Dvc) -> N
         with open(os.path.join(folder, name), "wb") as file:
             file.write(b"bytes of " + name)
     dvc("add", "--quiet", "data/images")
-    for name in ("-r.csv", "it's.csv", "a\x1b[31mb.csv", "[x]*.csv", "n" * 240):
-        (versions / "data" / name).write_text(name)
-        dvc("add", "--quiet", f"data/{name}")
+    for odd in ("-r.csv", "it's.csv", "a\x1b[31mb.csv", "[x]*.csv", "n" * 240):
+        (versions / "data" / odd).write_text(odd)
+        dvc("add", "--quiet", f"data/{odd}")
     git("checkout", "-q", "-b", "odd")
     git("add", "--all")
     git("commit", "-qm", "odd names")
