@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Set
@@ -152,6 +153,9 @@ class Change:
                 str(error), pull=error.pull, unsaved=error.unsaved, hint=error.hint
             ) from error
         except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.EXDEV:  # both versions are in the cache
+                hint = f"dvc checkout {shlex.quote(job.state.path)}"
+                raise Stays("it is on another file system than .dvc/tmp", hint=hint) from error
             raise Stays(f"it cannot be changed ({error})") from error
         except MlflowDvcError as error:
             raise Stays(error.message) from error

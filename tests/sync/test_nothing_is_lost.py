@@ -151,6 +151,7 @@ def test_data_that_a_dvc_command_uses_is_left_alone(versions: Path) -> None:
     said = git_says("checkout", "-q", "two")
     assert f"data/train.csv is left alone: dvc repro (process {os.getpid()}) uses it" in said
     assert data_in(versions) == TWO | {"data/train.csv": ONE["data/train.csv"]}
-    lock.unlink()
+    use["pid"] = 1 << 70  # damaged
+    lock.write_text(json.dumps({str(versions / "data/train.csv"): {"read": [use]}}))
     assert sync()[0] == 0
     assert data_in(versions) == TWO
