@@ -40,7 +40,7 @@ def sync_killed_after(seconds: float, kind: signal.Signals, cwd: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
-@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT], ids=["kill", "interrupt"])
 def test_a_sync_that_ends_anywhere_is_repaired_wherever_one_goes_next(
     versions: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, link: str, kind: signal.Signals
 ) -> None:
