@@ -21,7 +21,13 @@ from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 from mlflow_dvc_plugin.sync.running import User, users
-from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, repositories, seen_of
+from mlflow_dvc_plugin.sync.worktree import (
+    Repository,
+    entry_of,
+    loses_cache,
+    repositories,
+    seen_of,
+)  # fmt: skip
 
 _SECONDS = 60.0
 
@@ -100,7 +106,7 @@ class _Sync:
         self.report.notes += [messages.in_use(user) for user in busy if not user.blocks]
         for path, entry in gone.items():
             if not self._in_use(path, busy):
-                self._remove(change, path, entry)
+                self._remove(change, one, path, entry)
         self._forget_and_keep(one, named, broken)
         todo = [out for out in todo if not self._in_use(out.path, busy)]
         if self._fetch and not self._dry_run:
@@ -134,7 +140,10 @@ class _Sync:
                 if entry.root == root.replace(os.sep, "/"):
                     del self._ledger.outputs[path]
 
-    def _remove(self, change: Change, path: str, entry: Entry) -> None:
+    def _remove(self, change: Change, one: Repository, path: str, entry: Entry) -> None:
+        if loses_cache(one, self._worktree, entry.cache):
+            self._note(messages.left_behind(path, "the sparse checkout leaves out its cache"))
+            return
         tracked = gitrepo.tracked_files(self._worktree, [path], _SECONDS)
         try:
             did = change.remove(path, entry, tracked, self._dry_run)

@@ -1,8 +1,9 @@
 """What lets the hook scripts see, without Python, that no DVC metadata has changed.
 
 Two files in the worktree's state folder. ``tracked`` is Git's list of the metadata files in the
-index. ``index`` is a private Git index of all metadata files on disk, untracked ones included: with
-it ``git diff-files`` compares identity, and content where that is in doubt, by Git's own rules.
+index, and which of them a sparse checkout leaves out. ``index`` is a private Git index of all
+metadata files on disk, untracked ones included: with it ``git diff-files`` compares identity, and
+content where that is in doubt, by Git's own rules.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ class Gate:
         Returns the identity of each metadata file on disk, by its path below the toplevel.
         """
         root = self._worktree.toplevel
-        tracked = call_git(root, "ls-files", "-s", "--", *PATTERNS)
+        tracked = call_git(root, "ls-files", "-s", "-t", "--", *PATTERNS)
+        deleted = call_git(root, "ls-files", "-d", "--", *PATTERNS)
         with open(self._tracked + _NEW, "wb") as file:
-            file.write(tracked)
+            # Nothing tells when a deleted file comes back: let the scripts find a difference.
+            file.write(tracked + deleted)
         names = call_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *PATTERNS)
         there = _existing(root, names.split(b"\0"))
         with contextlib.suppress(FileNotFoundError):

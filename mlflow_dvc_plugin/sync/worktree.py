@@ -72,6 +72,23 @@ def own_cache(root: str, worktree: Worktree) -> str:
     return shared if os.path.isdir(shared) else own
 
 
+def loses_cache(repository: Repository, worktree: Worktree, cache: str) -> bool:
+    """Tell whether a sparse checkout leaves out ``.dvc`` with this cache in it.
+
+    In cone mode Git then deletes what it ignores there, right after its hook has run
+    (``clean_tracked_sparse_directories`` in sparse-checkout.c): the cache is no safe place.
+    """
+    folder = os.path.join(repository.repo.root, ".dvc")
+    config = os.path.join(folder, "config")
+    if os.path.exists(config) or not f"{cache}{os.sep}".startswith(folder + os.sep):
+        return False
+    name = os.path.relpath(config, worktree.toplevel)
+    listed = gitrepo.call_git(
+        worktree.toplevel, "--literal-pathspecs", "ls-files", "-t", "--", name
+    )
+    return listed.startswith(b"S ")
+
+
 def present(repository: Repository, state: OutputState, cache: Cache) -> Mapping[str, str] | None:
     """Return relative path -> md5 of the files that are part of the data on disk now.
 
