@@ -17,6 +17,7 @@ from mlflow_dvc_plugin.sync.change import Change, Stays
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.fetching import fetch
 from mlflow_dvc_plugin.sync.gate import Gate
+from mlflow_dvc_plugin.sync.incoming import incoming
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
@@ -47,8 +48,12 @@ class Report:
         return not self.problems
 
 
-def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> Report:
+def sync(
+    worktree: Worktree, *, dry_run: bool = False, every: bool = False, index: str = ""
+) -> Report:
     """Let the data follow; ``every`` looks at all outputs, not only at those that changed.
+
+    ``index`` is one whose metadata is about to be written out.
 
     Raises MlflowDvcError when nothing could be looked at, OSError for a disk that takes nothing.
     """
@@ -58,7 +63,7 @@ def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> R
         gate = Gate(worktree, folder)
         seen = gate.take()
         ledger = Ledger.read(folder)
-        work = _Sync(worktree, ledger, seen, dry_run, every)
+        work = _Sync(worktree, ledger, seen, _How(dry_run, every, index))
         try:
             work.run()
         finally:
@@ -69,18 +74,25 @@ def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> R
         return work.report
 
 
+@dataclass(frozen=True)
+class _How:
+    dry_run: bool
+    every: bool
+    index: str
+
+
 class _Sync:
     """One sync of one worktree."""
 
     def __init__(
-        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], dry_run: bool,
-        every: bool,
-    ) -> None:  # fmt: skip
+        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], how: _How
+    ) -> None:
         self._worktree = worktree
         self._ledger = ledger
         self._seen = seen
-        self._dry_run = dry_run
-        self._every = every
+        self._dry_run = how.dry_run
+        self._every = how.every
+        self._index = how.index
         self._fetch = read_settings(worktree.toplevel)[0].fetch
         self._retry = set(ledger.problems)
         self.report = Report(known=frozenset(ledger.problems.values()))
@@ -88,6 +100,10 @@ class _Sync:
     def run(self) -> None:
         found = repositories(self._worktree, self._ledger)
         named = {path for one in found for path in (out.path for out in one.repo.metadata.outputs)}
+        for one in found if self._index else ():
+            coming = incoming(self._worktree, one.repo.root, self._index)
+            one.stated.update({path: out for path, out in coming.items() if path not in named})
+            named.update(coming)
         broken = {path: reason for one in found for path, reason in one.broken.items()}
         self._ledger.problems.clear()
         for path, reason in broken.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin import gitrepo
@@ -53,12 +53,17 @@ def _read(root: str, worktree: Worktree, status: gitrepo.Status, facts: Facts) -
     repo.read(worktree, status)
     cache = repo.config.cache_dir or own_cache(root, worktree)
     site = dvcstate.site_cache_dir(repo.config.site_cache_dir)
-    stated = {
-        out.path: out for out in repo.metadata.outputs
+    stated = followed(repo.metadata.outputs)
+    return Repository(repo, cache, site, repo.config.links, stated)
+
+
+def followed(outputs: Iterable[Output]) -> dict[str, Output]:
+    """Return by path those outputs that a cache can hold."""
+    return {
+        out.path: out for out in outputs
         if out.hash and out.cache and out.scheme in hashing.SCHEMES
         and "://" not in out.path and not os.path.isabs(out.path)
     }  # fmt: skip
-    return Repository(repo, cache, site, repo.config.links, stated)
 
 
 def own_cache(root: str, worktree: Worktree) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import Dvc, Git
-from versions import ONE, TWO, data_in, git_says, number, refused, write_data
+from versions import ONE, TWO, count_starts, data_in, git_says, number, refused, write_data
 
 SHOW = "exec cat data/train.csv >> ../seen"
 
@@ -16,17 +15,6 @@ def rebase(monkeypatch: pytest.MonkeyPatch, edit: str, *args: str) -> None:
     """Run `git rebase -i`; ``edit`` is a sed command for the list of what is to be done."""
     monkeypatch.setenv("GIT_SEQUENCE_EDITOR", f"sed -i '{edit}'")
     git_says("rebase", "-q", "-i", *(args or ("base",)))
-
-
-def count_starts(project: Path) -> Path:
-    """Let the installed scripts note every start of Python, a line each, in the file returned."""
-    noted, wrapper = project.parent / "starts", project.parent / "python"
-    noted.touch()
-    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{noted}"\nexec "{sys.executable}" "$@"\n')
-    wrapper.chmod(0o755)
-    for script in (project / ".git/hooks").glob("post-*"):
-        script.write_text(script.read_text().replace(sys.executable, str(wrapper)))
-    return noted
 
 
 def test_a_long_rebase_does_not_sync_at_every_pick(series: Path, git: Git) -> None:
