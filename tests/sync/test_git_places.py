@@ -40,7 +40,7 @@ def test_a_patch_that_is_checked_out_in_part_brings_data_at_the_commit(
 ) -> None:
     subprocess.run(["git", "checkout", "-p", "two", "--", "data/train.csv.dvc"], input=b"y\ny\ny\n",
                    capture_output=True, check=True)  # fmt: skip
-    assert data_in(versions) == ONE  # Git calls no hook, or as after `git add`
+    assert data_in(versions) == ONE  # Git tells the hook no more than after `git add`
     git("commit", "-qm", "a part of two")
     assert data_in(versions) == ONE | {"data/train.csv": TWO["data/train.csv"]}
 
