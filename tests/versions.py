@@ -71,6 +71,29 @@ def install_scripts(folder: Path) -> None:
         script.chmod(0o755)
 
 
+def refused(*args: str) -> str:
+    """Run Git, which must fail; return what it and the hooks say."""
+    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def count_starts(project: Path) -> Path:
+    """Let the installed scripts note every start of Python, a line each, in the file returned."""
+    noted, wrapper = project.parent / "starts", project.parent / "python"
+    noted.touch()
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{noted}"\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+    for script in (project / ".git/hooks").glob("post-*"):
+        script.write_text(script.read_text().replace(sys.executable, str(wrapper)))
+    return noted
+
+
+def number(count: int) -> dict[str, str]:
+    """Return the data of the commit tagged ``d<count>`` of the branch `series`."""
+    return ONE | {"data/train.csv": f"x,y\n{count},{count}\n"}
+
+
 @pytest.fixture(scope="session")
 def versions_template(
     project_template: Path, tmp_path_factory: pytest.TempPathFactory, git: Git, dvc: Dvc
@@ -107,3 +130,20 @@ def versions(versions_template: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-m", "mlflow_dvc_plugin.hook",
                      "post-checkout") == 0  # fmt: skip
     return project
+
+
+@pytest.fixture
+def series(versions: Path, git: Git, dvc: Dvc) -> Path:
+    """Check out `series`: five more commits, each with other data; `base` is what it left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
+        git("checkout", "-q", "-b", "base")
+        git("commit", "-q", "--allow-empty", "-m", "base moves on")
+        git("checkout", "-q", "-b", "series", "main")
+        for count in range(1, 6):
+            write_data(versions, number(count))
+            dvc("add", "--quiet", "data/train.csv")
+            git("commit", "-qam", f"data {count}")
+            git("tag", f"d{count}")
+    git("checkout", "-q", "--force", "series")
+    return versions

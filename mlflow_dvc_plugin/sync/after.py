@@ -12,6 +12,7 @@ from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.sync.engine import Report, require_worktree, sync
 from mlflow_dvc_plugin.sync.events import state_folder
+from mlflow_dvc_plugin.sync.incoming import take_stash_index
 from mlflow_dvc_plugin.sync.standing import keep_failure
 
 _NAMED = 5
@@ -26,8 +27,9 @@ def after(event: str, args: Sequence[str]) -> int:
     del event, args
     worktree = require_worktree(gitdir.find_worktree(os.getcwd()))
     strict = read_settings(worktree.toplevel)[0].strict_hooks
+    index = take_stash_index(worktree)
     try:
-        report = sync(worktree)
+        report = sync(worktree, index=index)
     except (MlflowDvcError, OSError) as error:
         hint = getattr(error, "hint", "") or "mlflow-dvc sync"
         text = f"the data was not looked at: {_printable(str(error))}"
@@ -35,15 +37,16 @@ def after(event: str, args: Sequence[str]) -> int:
         keep_failure(worktree, text, hint)
         return _FAILED if strict else 0
     failed = strict and not report.in_sync
-    _mark(os.path.join(state_folder(worktree), "pending"), failed)
+    # What comes out of a stash is not there yet: the scripts will know it only after another look.
+    _mark(os.path.join(state_folder(worktree), "pending"), failed or bool(index))
     for line in lines(report):
         print(f"mlflow-dvc: {_printable(line)}", file=sys.stderr)
     return _FAILED if failed else 0
 
 
-def _mark(pending: str, failed: bool) -> None:
+def _mark(pending: str, again: bool) -> None:
     """Leave word for the hook that Git calls next: it ignores the code of post-index-change."""
-    if failed:
+    if again:
         with open(pending, "wb"):
             return
     with contextlib.suppress(FileNotFoundError):

@@ -17,12 +17,19 @@ from mlflow_dvc_plugin.sync.change import Change, Stays
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.fetching import fetch
 from mlflow_dvc_plugin.sync.gate import Gate
+from mlflow_dvc_plugin.sync.incoming import incoming
 from mlflow_dvc_plugin.sync.journal import announced, forget
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 from mlflow_dvc_plugin.sync.running import User, users
-from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, repositories, seen_of
+from mlflow_dvc_plugin.sync.worktree import (
+    Repository,
+    entry_of,
+    loses_cache,
+    repositories,
+    seen_of,
+)  # fmt: skip
 
 _SECONDS = 60.0
 
@@ -42,8 +49,12 @@ class Report:
         return not self.problems
 
 
-def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> Report:
+def sync(
+    worktree: Worktree, *, dry_run: bool = False, every: bool = False, index: str = ""
+) -> Report:
     """Let the data follow; ``every`` looks at all outputs, not only at those that changed.
+
+    ``index`` is one whose metadata is about to be written out.
 
     Raises MlflowDvcError when nothing could be looked at, OSError for a disk that takes nothing.
     """
@@ -53,7 +64,7 @@ def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> R
         gate = Gate(worktree, folder)
         seen = gate.take()
         ledger = Ledger.read(folder)
-        work = _Sync(worktree, ledger, seen, dry_run, every)
+        work = _Sync(worktree, ledger, seen, _How(dry_run, every, index))
         for path, entry in announced(folder):
             ledger.expect(path, entry)
         try:
@@ -63,6 +74,13 @@ def sync(worktree: Worktree, *, dry_run: bool = False, every: bool = False) -> R
         if not dry_run and written:
             gate.keep()
         return work.report
+
+
+@dataclass(frozen=True)
+class _How:
+    dry_run: bool
+    every: bool
+    index: str
 
 
 def _save(ledger: Ledger, folder: str, report: Report) -> bool:
@@ -80,14 +98,14 @@ class _Sync:
     """One sync of one worktree."""
 
     def __init__(
-        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], dry_run: bool,
-        every: bool,
-    ) -> None:  # fmt: skip
+        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], how: _How
+    ) -> None:
         self._worktree = worktree
         self._ledger = ledger
         self._seen = seen
-        self._dry_run = dry_run
-        self._every = every
+        self._dry_run = how.dry_run
+        self._every = how.every
+        self._index = how.index
         self._fetch = read_settings(worktree.toplevel)[0].fetch
         self._retry = set(ledger.problems)
         self.report = Report(known=frozenset(ledger.problems.values()))
@@ -95,6 +113,10 @@ class _Sync:
     def run(self) -> None:
         found = repositories(self._worktree, self._ledger)
         named = {path for one in found for path in (out.path for out in one.repo.metadata.outputs)}
+        for one in found if self._index else ():
+            coming = incoming(self._worktree, one.repo.root, self._index)
+            one.stated.update({path: out for path, out in coming.items() if path not in named})
+            named.update(coming)
         broken = {path: reason for one in found for path, reason in one.broken.items()}
         self._ledger.problems.clear()
         for path, reason in broken.items():
@@ -115,7 +137,7 @@ class _Sync:
         self.report.notes += [messages.in_use(user) for user in busy if not user.blocks]
         for path, entry in gone.items():
             if not self._in_use(path, busy):
-                self._remove(change, path, entry)
+                self._remove(change, one, path, entry)
         self._forget_and_keep(one, named, broken)
         todo = [out for out in todo if not self._in_use(out.path, busy)]
         if self._fetch and not self._dry_run:
@@ -150,7 +172,10 @@ class _Sync:
                 if entry.root == root.replace(os.sep, "/"):
                     self._ledger.drop(path)
 
-    def _remove(self, change: Change, path: str, entry: Entry) -> None:
+    def _remove(self, change: Change, one: Repository, path: str, entry: Entry) -> None:
+        if loses_cache(one, self._worktree, entry.cache):
+            self._note(messages.left_behind(path, "the sparse checkout leaves out its cache"))
+            return
         try:
             did = change.remove(path, entry, self._tracked([path]), self._dry_run)
         except Stays as error:

@@ -1,9 +1,10 @@
 """What lets the hook scripts see, without Python, that no DVC metadata has changed.
 
-Two files in the worktree's state folder. ``tracked`` names a Git tree of the metadata files in the
-index, which nothing refers to: when Git has pruned it, the next sync makes it again. ``index`` is
-a private Git index of all metadata files on disk, untracked ones included: with it ``git
-diff-files`` compares identity, and content where that is in doubt, by Git's own rules.
+Three files in the worktree's state folder. ``tracked`` names a Git tree of the metadata files in
+the index, which nothing refers to: when Git has pruned it, the next sync makes it again.
+``sparse`` is Git's list of them, with which a sparse checkout leaves out. ``index`` is a private
+Git index of all metadata files on disk, untracked ones included: with it ``git diff-files``
+compares identity, and content where that is in doubt, by Git's own rules.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Gate:
         self._worktree = worktree
         self._index = os.path.join(folder, "index")
         self._tracked = os.path.join(folder, "tracked")
+        self._sparse = os.path.join(folder, "sparse")
         os.makedirs(folder, exist_ok=True)
 
     def take(self) -> dict[str, str]:
@@ -35,7 +37,7 @@ class Gate:
         Returns the identity of each metadata file on disk, by its path below the toplevel.
         """
         root = self._worktree.toplevel
-        for path in (self._tracked, self._index):
+        for path in (self._tracked, self._sparse, self._index):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path + _NEW)
         self._take_tracked(root)
@@ -49,13 +51,23 @@ class Gate:
                 for name in there}  # fmt: skip
 
     def _take_tracked(self, root: str) -> None:
-        """Write the tree; in a conflict there is none, and no gate."""
-        listed = call_git(root, "ls-files", "-z", "-s", "--", *PATTERNS)
-        if any(entry.split(b"\t")[0].split(b" ")[-1] != b"0" for entry in listed.split(b"\0")[:-1]):
+        """Write the tree and the list.
+
+        There is no tree, and no gate, in a conflict, and while a file is deleted: nothing would
+        tell when it comes back.
+        """
+        listed = call_git(root, "ls-files", "-z", "-s", "-t", "--", *PATTERNS)
+        with open(self._sparse + _NEW, "wb") as file:
+            file.write(listed)
+        entries = listed.split(b"\0")[:-1]
+        if any(entry.split(b"\t")[0][-1:] != b"0" for entry in entries):
+            return
+        if call_git(root, "ls-files", "-z", "-d", "--", *PATTERNS):
             return
         scratch = self._tracked + ".index"
         self._in_index(scratch, "read-tree", "--empty")
-        self._in_index(scratch, "update-index", "-z", "--index-info", stdin=listed)
+        stated = b"\0".join(entry[2:] for entry in entries)  # less the tag
+        self._in_index(scratch, "update-index", "-z", "--index-info", stdin=stated)
         tree = self._in_index(scratch, "write-tree")
         os.unlink(scratch)
         with open(self._tracked + _NEW, "wb") as file:
@@ -69,7 +81,7 @@ class Gate:
 
     def keep(self) -> None:
         """Let the scripts compare with what was taken."""
-        for path in (self._tracked, self._index):
+        for path in (self._tracked, self._sparse, self._index):
             if os.path.exists(path + _NEW):
                 os.replace(path + _NEW, path)
             else:  # no metadata file at all: Git writes no empty index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin import gitrepo
@@ -53,12 +53,17 @@ def _read(root: str, worktree: Worktree, status: gitrepo.Status, facts: Facts) -
     repo.read(worktree, status)
     cache = repo.config.cache_dir or own_cache(root, worktree)
     site = dvcstate.site_cache_dir(repo.config.site_cache_dir)
-    stated = {
-        out.path: out for out in repo.metadata.outputs
+    stated = followed(repo.metadata.outputs)
+    return Repository(repo, cache, site, repo.config.links, stated)
+
+
+def followed(outputs: Iterable[Output]) -> dict[str, Output]:
+    """Return by path those outputs that a cache can hold."""
+    return {
+        out.path: out for out in outputs
         if out.hash and out.cache and out.scheme in hashing.SCHEMES
         and "://" not in out.path and not os.path.isabs(out.path)
     }  # fmt: skip
-    return Repository(repo, cache, site, repo.config.links, stated)
 
 
 def own_cache(root: str, worktree: Worktree) -> str:
@@ -70,6 +75,23 @@ def own_cache(root: str, worktree: Worktree) -> str:
     inside = os.path.relpath(root, worktree.toplevel)
     shared = os.path.normpath(os.path.join(main, inside, ".dvc", "cache"))
     return shared if os.path.isdir(shared) else own
+
+
+def loses_cache(repository: Repository, worktree: Worktree, cache: str) -> bool:
+    """Tell whether a sparse checkout leaves out ``.dvc`` with this cache in it.
+
+    In cone mode Git then deletes what it ignores there, right after its hook has run
+    (``clean_tracked_sparse_directories`` in sparse-checkout.c): the cache is no safe place.
+    """
+    folder = os.path.join(repository.repo.root, ".dvc")
+    config = os.path.join(folder, "config")
+    if os.path.exists(config) or not f"{cache}{os.sep}".startswith(folder + os.sep):
+        return False
+    name = os.path.relpath(config, worktree.toplevel)
+    listed = gitrepo.call_git(
+        worktree.toplevel, "--literal-pathspecs", "ls-files", "-t", "--", name
+    )
+    return listed.startswith(b"S ")
 
 
 def present(repository: Repository, state: OutputState, cache: Cache) -> Mapping[str, str] | None:
