@@ -32,7 +32,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     buckets.mkdir()
     port = free_port()
     command = [f"{sysconfig.get_path('scripts')}/rclone", "serve", "s3", "--no-cleanup"]
-    command += ["--dir-cache-time", "0s"]  # buckets and objects are made and lost on disk, too
+    # Buckets and objects are made and lost on disk, too. With 0s it spins for ever under several
+    # requests at once.
+    command += ["--dir-cache-time", "100ms"]
     command += ["--config", "", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
     with running([*command, str(buckets)], str(folder), stop="SIGTERM"):
         address = ("127.0.0.1", port)

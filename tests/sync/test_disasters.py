@@ -62,9 +62,9 @@ def test_a_disk_that_fills_up_below_the_state_is_not_called_unlooked_at(
 ) -> None:
     state = versions / ".git/mlflow-dvc"
     shutil.rmtree(state)
-    tmpfs(mount, state, "32k")
+    tmpfs(mount, state, "64k")
     assert sync()[0] == 0
-    for leave in (0, 4096, 8192, 12288):
+    for leave in (0, 4096, 8192, 16384, 24576, 32768):
         filler = fill(state, leave)
         said = git_says("checkout", "-q", "two")
         if data_in(versions) == TWO:
