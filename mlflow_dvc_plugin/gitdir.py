@@ -11,6 +11,8 @@ import os
 import re
 from dataclasses import dataclass
 
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
 _OBJECT_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 
@@ -37,6 +39,14 @@ def find_worktree(start: str) -> Worktree | None:
         if parent == folder:
             return None
         folder = parent
+
+
+def require_worktree(start: str) -> Worktree:
+    """Return the worktree that holds ``start``; raises MlflowDvcError where there is none."""
+    worktree = find_worktree(start)
+    if worktree is None:
+        raise MlflowDvcError("this is no Git worktree", "go to the project, or: git init")
+    return worktree
 
 
 def _worktree_at(folder: str) -> Worktree | None:

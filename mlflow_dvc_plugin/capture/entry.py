@@ -11,7 +11,6 @@ import os
 import posixpath
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 from mlflow_dvc_plugin.capture.yamlfile import MetadataError
 
@@ -70,6 +69,8 @@ def locate(root: Root, wdir: str, path: str) -> Place:
 def _scheme(path: str) -> str:
     if ":" not in path:
         return ""
+    from urllib.parse import urlparse
+
     try:
         scheme = urlparse(path).scheme
     except ValueError as error:

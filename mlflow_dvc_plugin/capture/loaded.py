@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import site
 import sys
-import sysconfig
 
 # `multiprocessing` names the main script a second time; `main_script` knows it.
 _MAIN = {"__main__", "__mp_main__"}
@@ -120,6 +118,9 @@ def _installed_below() -> tuple[str, ...]:
     Not the environment's own folder: it may be the project's. A bare ``/usr`` is none: people work
     below it.
     """
+    import site
+    import sysconfig
+
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {sysconfig.get_path(name) for name in names}
     folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())

@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -117,6 +116,8 @@ class Store:
 
     def now(self) -> int:
         """Return the present time in ns by the clock that stamps files where the facts are kept."""
+        import tempfile
+
         for folder in self.folders:
             with contextlib.suppress(OSError):
                 os.makedirs(folder, exist_ok=True)
@@ -128,6 +129,8 @@ class Store:
 
     def _write(self, name: str, parts: Iterable[str]) -> bool:
         """Replace the file in the first folder that can be written; tell whether there was one."""
+        import tempfile
+
         for folder in self.folders:
             try:
                 os.makedirs(folder, exist_ok=True)

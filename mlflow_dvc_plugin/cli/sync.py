@@ -30,9 +30,9 @@ def command(dry_run: bool, as_json: bool) -> int:
     Exit code 1 when something is not in sync.
     """
     from mlflow_dvc_plugin import gitdir
-    from mlflow_dvc_plugin.sync.engine import require_worktree, sync
+    from mlflow_dvc_plugin.sync.engine import sync
 
-    worktree = require_worktree(gitdir.find_worktree(os.getcwd()))
+    worktree = gitdir.require_worktree(os.getcwd())
     report = sync(worktree, dry_run=dry_run, every=True)
     if as_json:
         click.echo(json.dumps({

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import posixpath
 from collections.abc import Callable, Collection, Iterator
@@ -165,6 +164,8 @@ def dvc_quiet() -> Iterator[type[Exception]]:
     except ImportError as error:
         message = f"needs the dvc library ({error}): pip install dvc"
         raise DvcMissingError(message, "pip install dvc") from error
+    import logging
+
     logger = logging.getLogger("dvc")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

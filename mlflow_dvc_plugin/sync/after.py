@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.sync.engine import Report, require_worktree, sync
+from mlflow_dvc_plugin.sync.engine import Report, sync
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.incoming import take_stash_index
 from mlflow_dvc_plugin.sync.standing import keep_failure
@@ -25,7 +25,7 @@ def after(event: str, args: Sequence[str]) -> int:
     ``args`` are Git's and decide nothing: what has changed on disk does.
     """
     del event, args
-    worktree = require_worktree(gitdir.find_worktree(os.getcwd()))
+    worktree = gitdir.require_worktree(os.getcwd())
     strict = read_settings(worktree.toplevel)[0].strict_hooks
     index = take_stash_index(worktree)
     try:

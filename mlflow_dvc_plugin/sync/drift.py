@@ -17,9 +17,8 @@ from mlflow_dvc_plugin.capture.pipeline import lock_of
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git_z
 from mlflow_dvc_plugin.provenance import Metadata, Output, OutputState
-from mlflow_dvc_plugin.sync.objects import Cache
+from mlflow_dvc_plugin.sync.objects import Cache, own_cache
 from mlflow_dvc_plugin.sync.staged import Staged
-from mlflow_dvc_plugin.sync.worktree import own_cache
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.config import read_settings
-from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output
 from mlflow_dvc_plugin.sync import messages
@@ -220,10 +219,3 @@ class _Sync:
 def _meet(one: str, other: str) -> bool:
     """Tell whether one path is the other or holds it."""
     return f"{one}{os.sep}".startswith(f"{other}{os.sep}") or other.startswith(f"{one}{os.sep}")
-
-
-def require_worktree(worktree: Worktree | None) -> Worktree:
-    """Return the worktree; raise MlflowDvcError where there is none."""
-    if worktree is None:
-        raise MlflowDvcError("this is no Git worktree", "go to the project, or: git init")
-    return worktree

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 _FILE = "synced"
@@ -112,17 +112,17 @@ class Ledger:
         """Replace the file; raises OSError."""
         data = {
             "version": _VERSION,
-            "outputs": {path: asdict(entry) for path, entry in self.outputs.items()},
-            "problems": {path: asdict(entry) for path, entry in self.problems.items()},
+            "outputs": {path: vars(entry) for path, entry in self.outputs.items()},
+            "problems": {path: vars(entry) for path, entry in self.problems.items()},
             "verified": self.verified,
-            "coming": {path: [asdict(one) for one in entries]
+            "coming": {path: [vars(one) for one in entries]
                        for path, entries in self.coming.items()},
         }  # fmt: skip
         os.makedirs(folder, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=_FILE, suffix=".tmp", dir=folder)
         try:
             with open(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, separators=(",", ":"))
+                file.write(json.dumps(data, separators=(",", ":")))  # faster than json.dump
             os.replace(path, os.path.join(folder, _FILE))
         except BaseException:
             with contextlib.suppress(OSError):

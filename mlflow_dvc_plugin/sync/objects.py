@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from mlflow_dvc_plugin.capture import dvcstate, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.sync.bounds import is_reserved
 
 _MODE = 0o444
@@ -97,3 +98,14 @@ def _inside(relpath: str) -> bool:
 
 def _is_md5(value: str) -> bool:
     return len(value) == _MD5 and not set(value) - set("0123456789abcdef")
+
+
+def own_cache(root: str, worktree: Worktree) -> str:
+    """Return the repository's own cache; a linked worktree has none and uses the main one's."""
+    own = os.path.join(root, ".dvc", "cache")
+    main, name = os.path.split(worktree.common_dir)
+    if worktree.git_dir == worktree.common_dir or name != ".git" or os.path.isdir(own):
+        return own
+    inside = os.path.relpath(root, worktree.toplevel)
+    shared = os.path.normpath(os.path.join(main, inside, ".dvc", "cache"))
+    return shared if os.path.isdir(shared) else own

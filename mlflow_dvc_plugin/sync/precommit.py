@@ -16,7 +16,6 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git
 from mlflow_dvc_plugin.sync.drift import Checked, Finding, in_git_too
-from mlflow_dvc_plugin.sync.engine import require_worktree
 from mlflow_dvc_plugin.sync.staged import Staged, can_stage, read_staged, sizes
 
 _MEGABYTE = 1_000_000
@@ -27,7 +26,7 @@ def pre_commit(args: Sequence[str]) -> int:
 
     ``--fix`` among ``args`` is the setting ``fix``.
     """
-    worktree = require_worktree(gitdir.find_worktree(os.getcwd()))
+    worktree = gitdir.require_worktree(os.getcwd())
     settings, problems = read_settings(worktree.toplevel)
     for problem in problems:
         _say(problem)

@@ -37,16 +37,28 @@ def read_staged(worktree: Worktree) -> Staged:
 
 def _entering(root: str, tree: str) -> dict[str, str]:
     try:
-        call_git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        base = "HEAD"
-    except GitError:  # the first commit
-        base = call_git(root, "mktree").decode().strip()
-    records = call_git_z(
-        root, "diff-tree", "-r", "-z", "--no-renames", "--diff-filter=AMT", base, tree
-    )
+        records = _changed(root, "HEAD", tree)
+    except GitError:
+        if _has_head(root):
+            raise
+        records = _changed(root, call_git(root, "mktree").decode().strip(), tree)
     heads, paths = records[::2], records[1::2]
     blobs = {path: head.split(" ")[3] for head, path in zip(heads, paths, strict=True)}
     return {path: blob for path, blob in blobs.items() if heads and blob != _ZERO}
+
+
+def _has_head(root: str) -> bool:
+    """Tell whether the branch has a commit already."""
+    try:
+        return bool(call_git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"))
+    except GitError:
+        return False
+
+
+def _changed(root: str, base: str, tree: str) -> list[str]:
+    return call_git_z(
+        root, "diff-tree", "-r", "-z", "--no-renames", "--diff-filter=AMT", base, tree
+    )
 
 
 def sizes(root: str, blobs: Mapping[str, str]) -> dict[str, int]:

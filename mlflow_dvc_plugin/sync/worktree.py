@@ -15,7 +15,7 @@ from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
-from mlflow_dvc_plugin.sync.objects import Cache
+from mlflow_dvc_plugin.sync.objects import Cache, own_cache
 
 _SECONDS = 120.0
 
@@ -64,17 +64,6 @@ def followed(outputs: Iterable[Output]) -> dict[str, Output]:
         if out.hash and out.cache and out.scheme in hashing.SCHEMES
         and "://" not in out.path and not os.path.isabs(out.path)
     }  # fmt: skip
-
-
-def own_cache(root: str, worktree: Worktree) -> str:
-    """Return the repository's own cache; a linked worktree has none and uses the main one's."""
-    own = os.path.join(root, ".dvc", "cache")
-    main, name = os.path.split(worktree.common_dir)
-    if worktree.git_dir == worktree.common_dir or name != ".git" or os.path.isdir(own):
-        return own
-    inside = os.path.relpath(root, worktree.toplevel)
-    shared = os.path.normpath(os.path.join(main, inside, ".dvc", "cache"))
-    return shared if os.path.isdir(shared) else own
 
 
 def loses_cache(repository: Repository, worktree: Worktree, cache: str) -> bool:
