@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mlflow_dvc_plugin.capture.hashing import quoted
 from mlflow_dvc_plugin.provenance import Metadata
 
 # Fingerprints are sums of Python's tuple hashes; another build may compute others.
@@ -111,7 +112,7 @@ class Store:
 
     def save_files(self, key: str, rows: Iterable[tuple[str, str]]) -> None:
         """Keep one row, text without a tab, for each file of a directory output."""
-        lines = (f"{row}\t{json.dumps(rel)}\n" for rel, row in rows)
+        lines = (f"{row}\t{quoted(rel)}\n" for rel, row in rows)
         self._write(_files_name(key), itertools.chain([json.dumps(key) + "\n"], lines))
 
     def now(self) -> int:
@@ -175,7 +176,8 @@ def _read_rows(path: str, key: str) -> dict[str, str] | None:
         row, tab, rel = line.partition("\t")
         if not tab:
             return None
-        rows[json.loads(rel)] = row
+        # Without an escape the text is what stands between the quotes.
+        rows[json.loads(rel) if "\\" in rel else rel[1:-2]] = row
     return None
 
 

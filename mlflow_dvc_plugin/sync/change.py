@@ -79,6 +79,7 @@ class Change:
         self._worktree = worktree
         self._toplevel = worktree.toplevel
         self._ledger = ledger
+        self._caches: dict[str, Cache] = {}
         self._disk = Disk(
             repo.toplevel, repo.root, repo.store, Deadline(None), repository.site_cache
         )
@@ -137,8 +138,11 @@ class Change:
         return found
 
     def _cache(self, folder: str) -> Cache:
-        one = self._repository
-        return Cache(folder, one.repo.root, one.site_cache, self._ledger.verified)
+        if folder not in self._caches:
+            one = self._repository
+            verified = self._ledger.verified
+            self._caches[folder] = Cache(folder, one.repo.root, one.site_cache, verified)
+        return self._caches[folder]
 
     def _change(self, job: _Job, dry_run: bool) -> None:
         try:

@@ -66,16 +66,18 @@ def plan(target: Target, state: OutputState | None, present: Mapping[str, str] |
     found = Plan()
     have = dict(present or {})
     scheme = state.output.scheme if state else target.scheme
-    for rel in sorted({*have, *wanted}):
-        if have.get(rel) == wanted.get(rel) and scheme == target.scheme:
-            continue
+    same = scheme == target.scheme
+    changed = have.items() ^ wanted.items() if same else [*have.items(), *wanted.items()]
+    for rel in sorted({rel for rel, _ in changed}):
         place = os.path.join(target.path, rel) if rel else target.path
         goes = _old(place, have[rel], scheme, old) if rel in have else None
         comes = _new(place, wanted[rel], target, new) if rel in wanted else None
         if goes is None and os.path.lexists(place) and not _becomes_folder(place, rel, have):
             raise CannotSyncError(f"{place} is there and no part of the data", unsaved=True)
         found.pairs.append((goes, comes))
-    found.folders = {os.path.dirname(os.path.join(target.path, rel)) for rel in have if rel}
+    found.folders = {os.path.dirname(old.path) for old, _ in found.pairs if old} - {
+        os.path.dirname(target.path)
+    }
     found.pairs.sort(key=lambda pair: pair[1] is not None)  # what only goes, goes first
     return found
 
