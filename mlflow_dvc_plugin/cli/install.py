@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlflow_dvc_plugin.cli.text import printable
-from mlflow_dvc_plugin.sync.events import EVENTS
+from mlflow_dvc_plugin.sync.events import EVENTS, SYNC_EVENTS
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.sync.hooksfolder import HooksFolder
@@ -37,7 +37,8 @@ def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -
     """Install the Git hooks of this repository.
 
     A hook that is there keeps running, before ours; DVC's own hooks are replaced. `mlflow-dvc
-    uninstall` puts everything back as it was.
+    uninstall` puts everything back as it was. The data follows the metadata at once, as with
+    `mlflow-dvc sync`.
     """
     from mlflow_dvc_plugin.sync import install
     from mlflow_dvc_plugin.sync.hooksfolder import find_hooks_folder
@@ -53,7 +54,18 @@ def command(events: tuple[str, ...], manual: bool, force: bool, dry_run: bool) -
     if not install.interpreter(folder):
         click.echo("others may get these files: they look for Python on the PATH, when they run")
     _tell_of_framework(folder)
+    if not dry_run and (not events or set(events) & set(SYNC_EVENTS)):
+        _begin(folder)
     return 1 if any(step.problem for step in steps) else 0
+
+
+def _begin(folder: HooksFolder) -> None:
+    """Take down what is there: from now on the hooks look only at what changes."""
+    from mlflow_dvc_plugin.sync.after import lines
+    from mlflow_dvc_plugin.sync.engine import sync
+
+    for line in lines(sync(folder.worktree)):
+        click.echo(printable(line))
 
 
 def _print_scripts(folder: str, events: tuple[str, ...], python: str) -> None:

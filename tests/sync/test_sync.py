@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,3 +133,20 @@ def test_stashing_untracked_metadata_takes_its_data_along_and_back(
     git("stash", "-q", "-u")
     git("stash", "pop", "-q")
     assert data_in(versions) == ONE | {"data/more.csv": "other\n"}
+
+
+def test_install_begins_with_a_sync(versions: Path, git: Git) -> None:
+    """Of data that no sync has seen nothing would be known on a branch without metadata."""
+    shutil.rmtree(versions / ".git/mlflow-dvc")
+    shutil.rmtree(versions / ".git/hooks")
+    git("checkout", "-q", "two")
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow_dvc_plugin.cli", "install"], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert "updated data/images, data/train.csv" in done.stdout
+    assert data_in(versions) == TWO
+    git("checkout", "-q", "--orphan", "bare")
+    git("rm", "-rqf", ".")
+    git("commit", "-q", "--allow-empty", "-m", "bare")
+    assert data_in(versions) == {}
