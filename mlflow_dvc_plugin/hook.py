@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _handler(event: str) -> Callable[[Sequence[str]], int]:
     """Return the event's function, from the one module that it needs."""
     if event == "pre-commit":
+        from mlflow_dvc_plugin.sync.quick import still_clean
+
+        if still_clean():
+            return lambda args: 0
         from mlflow_dvc_plugin.sync.precommit import pre_commit
 
         return pre_commit

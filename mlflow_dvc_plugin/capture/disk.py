@@ -85,6 +85,13 @@ class Disk:
             self._taken[output.path] = self._take(output.path)
         return self.state_of(output), self._taken.pop(output.path, None)
 
+    def remembered(self, output: Output) -> Fingerprint | None:
+        """Return the fingerprint with which the output is known to be what its metadata states."""
+        known = self.store.data["outputs"].get(_key(output))
+        if known is None or known[2] != output.hash:
+            return None
+        return Fingerprint(*known[0])
+
     def member(self, output: Output, path: str) -> OutputState:
         """Compare a file or folder inside a directory output; ``path`` as in Output.
 

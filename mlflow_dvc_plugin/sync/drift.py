@@ -18,6 +18,7 @@ from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git_z
 from mlflow_dvc_plugin.provenance import Metadata, Output, OutputState
 from mlflow_dvc_plugin.sync.objects import Cache, own_cache
+from mlflow_dvc_plugin.sync.quick import Fingerprints
 from mlflow_dvc_plugin.sync.staged import Staged
 
 
@@ -46,6 +47,8 @@ class Checked:
         self._disk = Disk(self._top, self.root, self.store, Deadline(None), site)
         self._cache = Cache(config.cache_dir or own_cache(self.root, worktree), self.root, site, {})
         self.metadata = self._read()
+        self.outputs: Fingerprints = {}
+        self.unsure = False
 
     def _read(self) -> Metadata:
         memo = self.store.data.setdefault("staged", {})
@@ -63,9 +66,16 @@ class Checked:
             if out.hash and out.scheme in hashing.SCHEMES and "://" not in out.path
         ]  # fmt: skip
         for state in self._disk.states(outputs):
+            self._note(state)
             yield from self._of_state(state)
             if state.status != "modified" and self._is_new(state.output):
                 yield from self._of_object(state)
+
+    def _note(self, state: OutputState) -> None:
+        """Keep how the output can be seen to be as it is, for the next commit."""
+        found = self._disk.remembered(state.output)
+        self.unsure = self.unsure or (state.status != "missing" and found is None)
+        self.outputs[state.path] = None if state.status == "missing" else found
 
     def _of_state(self, state: OutputState) -> Iterator[Finding]:
         out = state.output

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture.facts import Facts
@@ -15,7 +16,9 @@ from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git
+from mlflow_dvc_plugin.sync import quick
 from mlflow_dvc_plugin.sync.drift import Checked, Finding, in_git_too
+from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.staged import Staged, can_stage, read_staged, sizes
 
 _MEGABYTE = 1_000_000
@@ -36,15 +39,27 @@ def pre_commit(args: Sequence[str]) -> int:
         return 0
     facts = Facts()
     found: list[Finding] = list(_too_large(worktree, staged, settings.max_file_size))
-    for prefix in roots:
-        checked = Checked(worktree, prefix, staged, facts)
+    checks = [Checked(worktree, prefix, staged, facts) for prefix in roots]
+    for checked in checks:
         found += [*checked.findings(), *in_git_too(checked.metadata, staged)]
         checked.store.save()
+    if not found and not problems and not any(checked.unsure for checked in checks):
+        _remember(worktree, staged, settings.max_file_size, checks)
     if (settings.fix or "--fix" in args) and _may_fix():
         found = [one for one in found if not _fixed(worktree, staged, one)]
     for one in found:
         _say(f"{one.text}; run: {one.hint}")
     return 1 if settings.drift == "block" and any(one.blocks for one in found) else 0
+
+
+def _remember(worktree: Worktree, staged: Staged, limit: float, checks: Iterable[Checked]) -> None:
+    """Let the next commit be seen to be clean without all this."""
+    outputs = {path: found for checked in checks for path, found in checked.outputs.items()}
+    with contextlib.suppress(OSError):
+        quick.keep(
+            state_folder(worktree), worktree.toplevel, staged.files.commit, limit * _MEGABYTE,
+            outputs,
+        )  # fmt: skip
 
 
 def _roots(staged: Staged) -> list[str]:
