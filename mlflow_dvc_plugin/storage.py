@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ _WORKERS = 16
 # Seconds and attempts: an endpoint that never answers costs 2 x 10 s.
 _TIMEOUT = 10
 _ATTEMPTS = 2
+# Names that a page of a listing has to decide for the next page to be worth its while.
+_WORTH_A_PAGE = 64
 
 
 @dataclass
@@ -33,13 +36,21 @@ def look_up(remote: Remote, names: Iterable[str], legacy: bool, done: Callable[[
     asked = sorted(set(names))
     if not asked:
         return Found()
-    ask = _s3(remote) if remote.protocol == "s3" else _other(remote)
     found = Found()
+    ask: Callable[[str], bool | str]
+    if remote.protocol == "s3":
+        bucket = _Bucket(remote)
+        asked = bucket.listed({remote.object_path(name, legacy): name for name in asked}, found)
+        for _ in range(len(found.present) + len(found.absent)):
+            done()
+        ask = bucket.ask
+    else:
+        ask = _other(remote)
 
     def one(name: str) -> tuple[str, bool | str]:
         return name, ask(remote.object_path(name, legacy))
 
-    with ThreadPoolExecutor(min(_WORKERS, len(asked))) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool:
         try:
             for name, answer in pool.map(one, asked):
                 _note(found, name, answer)
@@ -72,36 +83,75 @@ def _other(remote: Remote) -> Callable[[str], bool | str]:
     return ask
 
 
-def _s3(remote: Remote) -> Callable[[str], bool | str]:
-    """Return the question about one path, after asking for the bucket: HEAD has no error text."""
-    from botocore.exceptions import BotoCoreError, ClientError
+class _Bucket:
+    """The objects of a remote on S3: many are looked for in a listing, few one by one."""
 
-    client = _client(remote)
-    bucket = remote.path.partition("/")[0]
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+        self._client = _client(remote)
+        self._name = remote.path.partition("/")[0]
 
-    def ask(path: str) -> bool | str:
+    def listed(self, wanted: Mapping[str, str], found: Found) -> list[str]:
+        """Note what the pages of a listing tell; return the names that are left to be asked for.
+
+        ``wanted`` maps paths to names. A page costs as much as some HEADs, and hashes are spread
+        evenly: it goes on while pages decide enough. The first page also tells what is wrong with
+        key, secret or bucket, for which a HEAD has no words; who may not list asks one by one.
+        """
+        left = {path.partition("/")[2]: name for path, name in sorted(wanted.items())}
+        folder = posixpath.commonpath(map(posixpath.dirname, left))
+        more: dict[str, Any] = {"Prefix": f"{folder}/" if folder else ""}
+        more["MaxKeys"] = 1000 if len(left) >= _WORTH_A_PAGE else 1
+        last = ""
+        while left:
+            page = self._page(more)
+            keys = [str(item["Key"]) for item in page.get("Contents", ())] if page else []
+            before = len(left)
+            for key in keys:
+                if key in left:
+                    found.present.add(left.pop(key))
+            if page is None or keys != sorted(keys) or (keys and keys[0] < last):
+                break  # directory buckets list in no order: what is not listed yet may come
+            if not page.get("IsTruncated"):
+                found.absent.update(left.values())
+                return []
+            last = keys[-1] if keys else last
+            for key in [key for key in left if key < last]:
+                found.absent.add(left.pop(key))
+            if before - len(left) < _WORTH_A_PAGE:
+                break
+            more["ContinuationToken"] = str(page["NextContinuationToken"])
+        return list(left.values())
+
+    def _page(self, more: Mapping[str, Any]) -> Any:
+        """Return a page of the listing, None for who may not list."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
-            client.head_object(Bucket=bucket, Key=path.partition("/")[2])
+            return self._client.list_objects_v2(Bucket=self._name, **more)
+        except ClientError as error:
+            if error.response["Error"].get("Code") not in ("AccessDenied", "403"):
+                raise unreachable(self._remote, error) from error
+        except BotoCoreError as error:
+            raise unreachable(self._remote, error) from error
+        return None
+
+    def ask(self, path: str) -> bool | str:
+        """Ask for one path; a text is why that is unknown."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.head_object(Bucket=self._name, Key=path.partition("/")[2])
         except ClientError as error:
             code = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if code == 404:
                 return False
             if code in (401, 403):
                 return f"{code} {error.response['Error'].get('Message', '')}".strip()
-            raise unreachable(remote, error) from error
+            raise unreachable(self._remote, error) from error
         except BotoCoreError as error:
-            raise unreachable(remote, error) from error
+            raise unreachable(self._remote, error) from error
         return True
-
-    try:
-        # Unlike HEAD this names what is wrong: the key, its secret, the bucket.
-        client.list_objects_v2(Bucket=bucket, MaxKeys=1, Prefix=remote.path.partition("/")[2])
-    except ClientError as error:
-        if error.response["Error"].get("Code") not in ("AccessDenied", "403"):
-            raise unreachable(remote, error) from error
-    except BotoCoreError as error:
-        raise unreachable(remote, error) from error
-    return ask
 
 
 def _client(remote: Remote) -> Any:
