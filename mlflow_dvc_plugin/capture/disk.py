@@ -88,9 +88,7 @@ class Disk:
     def remembered(self, output: Output) -> Fingerprint | None:
         """Return the fingerprint with which the output is known to be what its metadata states."""
         known = self.store.data["outputs"].get(_key(output))
-        if known is None or known[2] != output.hash:
-            return None
-        return Fingerprint(*known[0])
+        return Fingerprint(*known[0]) if known and known[2] == output.hash else None
 
     def member(self, output: Output, path: str) -> OutputState:
         """Compare a file or folder inside a directory output; ``path`` as in Output.
@@ -163,8 +161,7 @@ class Disk:
             began = time.monotonic()
             try:
                 actual = self._hash_file(output, path)
-            except OutOfTimeError:
-                # A directory gets on with every run; one file would start anew each time.
+            except OutOfTimeError:  # a directory gets on with every run, one file starts anew
                 entry[_key(output)] = [list(found), ignore, round(time.monotonic() - began, 1)]
                 raise
         if fingerprint.take(path, self.deadline) != found:
