@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mlflow_dvc_plugin.capture import schema
+from mlflow_dvc_plugin.capture.broken import MetadataError
 from mlflow_dvc_plugin.capture.entry import Root, facts, locate, working_dir
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError, parse
+from mlflow_dvc_plugin.capture.yamlfile import parse
 
 
 def read_dvcfile(root: Root, path: str, data: bytes) -> list[dict[str, Any]]:

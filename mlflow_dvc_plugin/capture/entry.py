@@ -12,7 +12,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError
+from mlflow_dvc_plugin.capture.broken import MetadataError
 
 # The checksum that DVC's file systems state; any other scheme is a local path to DVC.
 _CHECKSUM = {

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from mlflow_dvc_plugin.capture.broken import MetadataError, one_line
 from mlflow_dvc_plugin.capture.dvcfile import read_dvcfile
 from mlflow_dvc_plugin.capture.entry import Root
 from mlflow_dvc_plugin.capture.files import Files, SeenFiles
 from mlflow_dvc_plugin.capture.pipeline import lock_of, read_pipeline
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError, one_line
 from mlflow_dvc_plugin.dvcrepo import DvcMissingError
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.provenance import Metadata, Output, Stage

@@ -8,10 +8,11 @@ from typing import Any
 
 from mlflow_dvc_plugin import dvcrepo
 from mlflow_dvc_plugin.capture import schema
+from mlflow_dvc_plugin.capture.broken import MetadataError, one_line
 from mlflow_dvc_plugin.capture.dvcfile import flags
 from mlflow_dvc_plugin.capture.entry import Root, facts, locate, working_dir
 from mlflow_dvc_plugin.capture.files import Files
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError, one_line, parse
+from mlflow_dvc_plugin.capture.yamlfile import parse
 
 _KINDS = ("outs", "metrics", "plots")
 # Templating in these changes a command or a note, never a path: not worth importing DVC for.

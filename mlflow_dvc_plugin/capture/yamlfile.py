@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-
-class MetadataError(Exception):
-    """Why a metadata file cannot be used, in one line."""
+from mlflow_dvc_plugin.capture.broken import MetadataError
 
 
 def parse(data: bytes) -> Any:
@@ -23,8 +21,3 @@ def parse(data: bytes) -> Any:
     from mlflow_dvc_plugin.capture.yamlloader import load
 
     return load(text)
-
-
-def one_line(error: object) -> str:
-    """Return an error's text as one short line."""
-    return " ".join(str(error).split())[:300]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError, one_line
+from mlflow_dvc_plugin.capture.broken import MetadataError, one_line
 
 try:
     from yaml import CSafeLoader as _Base

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_dvc_plugin.capture import metadata
+from mlflow_dvc_plugin.capture.broken import MetadataError
 from mlflow_dvc_plugin.capture.dvcfile import read_dvcfile
 from mlflow_dvc_plugin.capture.entry import Root
 from mlflow_dvc_plugin.capture.files import CommitFiles
-from mlflow_dvc_plugin.capture.yamlfile import MetadataError, parse
+from mlflow_dvc_plugin.capture.yamlfile import parse
 from mlflow_dvc_plugin.gitrepo import GitError, call_git
 from mlflow_dvc_plugin.provenance import Output
 
