@@ -16,6 +16,7 @@ from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.capture.mapped import process_started, touches, writably_mapped
+from mlflow_dvc_plugin.capture.remembered import key_of
 from mlflow_dvc_plugin.capture.states import compared, note, unknown
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -85,11 +86,6 @@ class Disk:
             self._taken[output.path] = self._take(output.path)
         return self.state_of(output), self._taken.pop(output.path, None)
 
-    def remembered(self, output: Output) -> Fingerprint | None:
-        """Return the fingerprint with which the output is known to be what its metadata states."""
-        known = self.store.data["outputs"].get(_key(output))
-        return Fingerprint(*known[0]) if known and known[2] == output.hash else None
-
     def member(self, output: Output, path: str) -> OutputState:
         """Compare a file or folder inside a directory output; ``path`` as in Output.
 
@@ -129,10 +125,10 @@ class Disk:
 
         Raises OutOfTimeError for a file that could not be hashed in the time that is left now.
         """
-        known = self.store.data["outputs"].get(_key(output))
+        known = self.store.data["outputs"].get(key_of(output))
         if known is None or tuple(known[0]) != found or self._is_mapped(output.path, found.newest):
             return None
-        if known[1] != self._ignore_key(output, found):
+        if known[1] != self.ignore_key(output, found):
             return None
         if isinstance(known[2], (int, float)) and self.deadline.remaining() < _HOPE * known[2]:
             raise OutOfTimeError
@@ -153,7 +149,7 @@ class Disk:
         path = os.path.join(self.toplevel, output.path)
         if self._stamp is None:
             self._stamp = self.store.now()
-        ignore = self._ignore_key(output, found)
+        ignore = self.ignore_key(output, found)
         entry = self.store.data["outputs"]
         if found.isdir:
             actual = self._hash_folder(output, path, bool(ignore))
@@ -162,14 +158,14 @@ class Disk:
             try:
                 actual = self._hash_file(output, path)
             except OutOfTimeError:  # a directory gets on with every run, one file starts anew
-                entry[_key(output)] = [list(found), ignore, round(time.monotonic() - began, 1)]
+                entry[key_of(output)] = [list(found), ignore, round(time.monotonic() - began, 1)]
                 raise
         if fingerprint.take(path, self.deadline) != found:
             raise ValueError(f"{output.path} changed while it was read")
         if fingerprint.settled(found.newest, self._stamp) and not self._is_mapped(
             output.path, found.newest
         ):
-            entry[_key(output)] = [list(found), ignore, actual]
+            entry[key_of(output)] = [list(found), ignore, actual]
         return actual
 
     def _hash_file(self, output: Output, path: str) -> str:
@@ -182,7 +178,7 @@ class Disk:
 
         ``rows`` holds one short string a file, its identity and md5: 20,000 files cost 5 MB.
         """
-        known = self.store.load_files(_key(output))
+        known = self.store.load_files(key_of(output))
         rows: dict[str, str] = {}
         unread: list[str] = []
         size = 0
@@ -227,7 +223,7 @@ class Disk:
             return fingerprint.settled(max(int(mtime), int(ctime)), stamp)
 
         lasting = ((rel, row) for rel, row in rows.items() if settled(row))
-        self.store.save_files(_key(output), lasting)
+        self.store.save_files(key_of(output), lasting)
 
     def _recorded(self, output: Output, paths: list[str], size: int) -> dict[str, str]:
         """Return DVC's own record for files of ``size`` bytes together, when that is worth it."""
@@ -236,7 +232,7 @@ class Disk:
         stats = {path: os.stat(path) for path in paths}
         return dvcstate.recorded(self.root, stats, self.site_cache)
 
-    def _ignore_key(self, output: Output, found: Fingerprint) -> str:
+    def ignore_key(self, output: Output, found: Fingerprint) -> str:
         """Return what identifies the ``.dvcignore`` patterns above a directory, "" for none."""
         if not found.isdir:
             return ""
@@ -244,7 +240,3 @@ class Disk:
         if folder not in self._ignores:
             self._ignores[folder] = datafiles.patterns_above(folder, self.root)
         return self._ignores[folder]
-
-
-def _key(output: Output) -> str:
-    return f"{output.scheme} {output.path}"

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from mlflow_dvc_plugin.capture.deadline import Deadline
 
-_MASK = (1 << 64) - 1
-_KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+MASK = (1 << 64) - 1
+KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 _SECOND = 1_000_000_000
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
 
@@ -59,7 +59,7 @@ def take(path: str, deadline: Deadline) -> Fingerprint | None:
     if not stat.S_ISREG(info.st_mode):
         raise ValueError(f"{path} is neither a file nor a folder")
     newest = max(info.st_mtime_ns, info.st_ctime_ns)
-    return Fingerprint(1, info.st_size, newest, hash(_KEY(info)) & _MASK, isdir=False)
+    return Fingerprint(1, info.st_size, newest, hash(KEY(info)) & MASK, isdir=False)
 
 
 def _take_folder(path: str, deadline: Deadline) -> Fingerprint:
@@ -86,7 +86,7 @@ def _take_folder(path: str, deadline: Deadline) -> Fingerprint:
                         info = entry.stat()
                     except FileNotFoundError:  # a dangling symlink
                         info = entry.stat(follow_symlinks=False)
-                    key = _KEY(info)
+                    key = KEY(info)
                     total += hash(key)
                     nfiles += 1
                     size += key[1]
@@ -99,4 +99,4 @@ def _take_folder(path: str, deadline: Deadline) -> Fingerprint:
         finally:
             if handle is not None:
                 os.close(handle)
-    return Fingerprint(nfiles, size, newest, total & _MASK, isdir=True)
+    return Fingerprint(nfiles, size, newest, total & MASK, isdir=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from mlflow_dvc_plugin.capture import fingerprint
 from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.delta import Delta
 from mlflow_dvc_plugin.capture.disk import Disk
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
+from mlflow_dvc_plugin.capture.remembered import remember
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
@@ -23,11 +23,12 @@ from mlflow_dvc_plugin.sync.journal import announce
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
 from mlflow_dvc_plugin.sync.leftovers import clear
 from mlflow_dvc_plugin.sync.objects import Cache
-from mlflow_dvc_plugin.sync.placing import Workshop
+from mlflow_dvc_plugin.sync.placing import Workshop, remove_empty
 from mlflow_dvc_plugin.sync.plan import (
     CannotSyncError,
     Plan,
     Target,
+    is_unchanged,
     plan,
     require_inside,
     require_untracked,
@@ -103,10 +104,18 @@ class Change:
         full = os.path.join(self._toplevel, out.path)
         target = Target(full, out.hash, out.scheme, out.isexec)
         coming = entry_of(out, self._repository, self._worktree, seen)
-        self._change(_Job(target, state, found, old, tracked, coming), dry_run)
+        after = self._change(_Job(target, state, found, old, tracked, coming), dry_run)
+        # A version became another, and nothing else can be there: no need to read it all again.
+        exact = state.hash is not None and old.listing(state.hash, state.output.scheme) is not None
+        if exact and after and self._remember(out, after):
+            return True
         if not dry_run and self._disk.state_of(out).status != "clean":
             raise Stays("it holds files that are no part of it", unsaved=True, followed=True)
         return True
+
+    def _remember(self, out: Output, found: Fingerprint) -> bool:
+        store = self._repository.repo.store
+        return remember(store, out, found, self._disk.ignore_key(out, found))
 
     def remove(self, path: str, entry: Entry, tracked: set[str], dry_run: bool) -> bool:
         """Remove data whose metadata vanished, less what Git tracks; raises Stays."""
@@ -144,14 +153,19 @@ class Change:
             self._caches[folder] = Cache(folder, one.repo.root, one.site_cache, verified)
         return self._caches[folder]
 
-    def _change(self, job: _Job, dry_run: bool) -> None:
+    def _change(self, job: _Job, dry_run: bool) -> Fingerprint | None:
+        """Carry the change out; return the fingerprint of a folder that stays one, if known."""
         try:
             found = self._plan(job)
-            if not dry_run:
-                if job.coming:
-                    announce(self._state_folder, job.state.path, job.coming)
-                    self._ledger.expect(job.state.path, job.coming)
-                self._carry_out(job.target, found)
+            if dry_run:
+                return None
+            if job.coming:
+                announce(self._state_folder, job.state.path, job.coming)
+                self._ledger.expect(job.state.path, job.coming)
+            stays = job.seen is not None and job.seen.isdir and job.target.isdir
+            delta = Delta(job.target.path, found.places, job.seen) if stays and job.seen else None
+            self._carry_out(job.target, found)
+            return delta.after() if delta else None
         except CannotSyncError as error:
             raise Stays(
                 str(error), pull=error.pull, unsaved=error.unsaved, hint=error.hint
@@ -178,8 +192,7 @@ class Change:
         found = plan(target, state, there, old, self._cache(self._repository.cache))
         require_inside(found, target, self._toplevel)
         require_untracked(found, target, self._toplevel, job.tracked)
-        # What was hashed must be what goes: a change since then may have kept the size.
-        if fingerprint.take(target.path, Deadline(None)) != job.seen:
+        if not is_unchanged(found, target.path, job.seen, state.output.scheme):
             raise CannotSyncError("it was changed while it was looked at")
         return found
 
@@ -206,30 +219,14 @@ class Change:
             for old, new in found.pairs:
                 if new is None and old is not None:
                     shop.swap(old, None, old.path)
-            _remove_empty(found.folders, target)
+            remove_empty(found.folders, target.path, target.isdir)
             for (old, new), path in zip(found.pairs, ready, strict=True):
                 if new is not None:
                     shop.swap(old, path, new.path)
-            if target.hash is not None and target.hash.endswith(".dir"):
+            if target.isdir:
                 os.makedirs(target.path, exist_ok=True)  # an empty directory is data, too
 
     def _require_place(self, out: Output) -> None:
         full = os.path.join(self._toplevel, out.path)
         if reason := refusal(full, self._repository.repo.root):
             raise Stays(reason, hint=f"mend {shlex.quote(out.source)}, then: mlflow-dvc sync")
-
-
-def _remove_empty(folders: set[str], target: Target) -> None:
-    """Remove folders that the data has left, from below; one that holds anything stays."""
-    top = target.path
-    below = set(folders)
-    if os.path.isdir(top) and not (target.hash or "").endswith(".dir"):
-        below.update(folder for folder, _, _ in os.walk(top))  # no place for empty ones any more
-    for start in list(below):
-        above = start
-        while len(above) > len(top):
-            below.add(above)
-            above = os.path.dirname(above)
-    for folder in sorted({*below, top} if below else (), key=len, reverse=True):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)

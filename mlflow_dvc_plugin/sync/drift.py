@@ -14,6 +14,7 @@ from mlflow_dvc_plugin.capture.disk import Disk
 from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.capture.files import WorktreeFiles
 from mlflow_dvc_plugin.capture.pipeline import lock_of
+from mlflow_dvc_plugin.capture.remembered import remembered
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git_z
 from mlflow_dvc_plugin.provenance import Metadata, Output, OutputState
@@ -73,7 +74,7 @@ class Checked:
 
     def _note(self, state: OutputState) -> None:
         """Keep how the output can be seen to be as it is, for the next commit."""
-        found = self._disk.remembered(state.output)
+        found = remembered(self.store, state.output)
         self.unsure = self.unsure or (state.status != "missing" and found is None)
         self.outputs[state.path] = None if state.status == "missing" else found
 

@@ -28,10 +28,11 @@ FOLDER, NEW, OLD = "sync-", "new-", "old-"
 
 @dataclass(frozen=True)
 class Old:
-    """A file that may go: its absolute path, and ``hashing.identity`` when it was compared."""
+    """A file that may go: its absolute path, ``hashing.identity`` when compared, and its hash."""
 
     path: str
     identity: str
+    md5: str
 
 
 @dataclass(frozen=True)
@@ -214,3 +215,21 @@ def _write_all(handle: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def remove_empty(folders: set[str], top: str, isdir: bool) -> None:
+    """Remove folders that the data has left, from below; one that holds anything stays.
+
+    ``isdir`` tells that ``top`` is to be a folder of data: then other empty ones in it stay, too.
+    """
+    below = set(folders)
+    if os.path.isdir(top) and not isdir:
+        below.update(folder for folder, _, _ in os.walk(top))  # no place for empty ones any more
+    for start in list(below):
+        above = start
+        while len(above) > len(top):
+            below.add(above)
+            above = os.path.dirname(above)
+    for folder in sorted({*below, top} if below else (), key=len, reverse=True):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)

@@ -11,13 +11,16 @@ import shlex
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from mlflow_dvc_plugin.capture import hashing
+from mlflow_dvc_plugin.capture import fingerprint, hashing
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.provenance import OutputState
 from mlflow_dvc_plugin.sync.bounds import behind_link
 from mlflow_dvc_plugin.sync.objects import Cache
 from mlflow_dvc_plugin.sync.placing import New, Old
 
-_NAMED = 3
+_FEW = 100  # files
+_SMALL = 16 << 20  # bytes
 
 
 class CannotSyncError(Exception):
@@ -53,6 +56,11 @@ class Target:
     hash: str | None
     scheme: str
     executable: bool = False
+
+    @property
+    def isdir(self) -> bool:
+        """Tell whether it is to be a folder."""
+        return self.hash is not None and self.hash.endswith(".dir")
 
 
 def plan(target: Target, state: OutputState | None, present: Mapping[str, str] | None,
@@ -113,7 +121,7 @@ def _old(place: str, md5: str, scheme: str, cache: Cache) -> Old:
     size = info.st_size if scheme == "md5" else None
     if not cache.holds(md5, scheme, size):
         raise CannotSyncError("it has changes that are in no cache", unsaved=True)
-    return Old(place, hashing.identity(info))
+    return Old(place, hashing.identity(info), md5)
 
 
 def _new(place: str, md5: str, target: Target, cache: Cache) -> New:
@@ -141,3 +149,24 @@ def require_untracked(found: Plan, target: Target, toplevel: str, tracked: Set[s
             raise CannotSyncError(
                 f"Git tracks {name} as well", hint=f"git rm --cached -r -- {path}"
             )
+
+
+def is_unchanged(found: Plan, path: str, seen: Fingerprint | None, scheme: str) -> bool:
+    """Tell whether what was hashed is what goes: a change since then may have kept the size.
+
+    ``seen`` is the output's fingerprint of that moment. A few small files are quicker hashed again
+    than all of a folder looked at.
+    """
+    going = [old for old, _ in found.pairs if old is not None]
+    few = seen is not None and seen.isdir and len(going) < _FEW
+    if few and sum(os.stat(old.path).st_size for old in going) < _SMALL:
+        return all(_is_still(old, scheme) for old in going)
+    return fingerprint.take(path, _NEVER) == seen
+
+
+def _is_still(old: Old, scheme: str) -> bool:
+    md5, info = hashing.file_md5(old.path, scheme, _NEVER)
+    return md5 == old.md5 and hashing.identity(info) == old.identity
+
+
+_NEVER = Deadline(None)

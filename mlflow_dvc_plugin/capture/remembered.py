@@ -1,0 +1,35 @@
+"""The hash that an output is remembered to have with a fingerprint."""
+
+from __future__ import annotations
+
+import time
+
+from mlflow_dvc_plugin.capture.fingerprint import Fingerprint, settled
+from mlflow_dvc_plugin.capture.store import Store
+from mlflow_dvc_plugin.provenance import Output
+
+_TRIES, _TICK = 6, 0.002  # seconds; a kernel's clock ticks every 1 to 10 ms
+
+
+def key_of(output: Output) -> str:
+    """Return the name under which an output is remembered."""
+    return f"{output.scheme} {output.path}"
+
+
+def remembered(store: Store, output: Output) -> Fingerprint | None:
+    """Return the fingerprint with which the output is known to be what its metadata states."""
+    known = store.data["outputs"].get(key_of(output))
+    return Fingerprint(*known[0]) if known and known[2] == output.hash else None
+
+
+def remember(store: Store, output: Output, found: Fingerprint, ignore: str) -> bool:
+    """Keep that with this fingerprint the output is what its metadata states.
+
+    ``ignore`` as in Disk. False when it is so young that a change would not show.
+    """
+    for _ in range(_TRIES):
+        if settled(found.newest, store.now()):
+            store.data["outputs"][key_of(output)] = [list(found), ignore, output.hash]
+            return True
+        time.sleep(_TICK)
+    return False
