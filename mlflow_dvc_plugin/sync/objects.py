@@ -22,8 +22,9 @@ from mlflow_dvc_plugin.sync.bounds import is_reserved
 _MODE = 0o444
 _MD5 = 32
 _MD5S = re.compile(r"(?:[0-9a-f]{32}\n)*")
-# A part that begins with a dot or is empty, a NUL, and what Windows takes for a separator.
-_ODD = re.compile(r"^[./]|/[./]|/$|^$|[\0\\]", re.MULTILINE)
+# In names between line breaks: a part that begins with a dot or is empty, a NUL, and what Windows
+# takes for a separator.
+_ODD = ("\n.", "/.", "\n/", "//", "/\n", "\n\n", "\0", "\\")
 
 
 class Cache:
@@ -103,7 +104,8 @@ def _read(path: str) -> bytes:
 
 def _all_inside(relpaths: Iterable[str]) -> bool:
     """Look closely only where any name looks odd: a directory has 20,000 of them."""
-    return not _ODD.search("\n".join(relpaths)) or all(map(_inside, relpaths))
+    text = "\n".join(("", *relpaths, ""))
+    return not any(odd in text for odd in _ODD) or all(map(_inside, relpaths))
 
 
 def _inside(relpath: str) -> bool:
