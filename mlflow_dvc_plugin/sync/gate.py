@@ -19,6 +19,7 @@ from mlflow_dvc_plugin.gitrepo import call_git
 # As in hooks/post-index-change.
 PATTERNS = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
 _NEW = ".new"
+_SCRATCH = ".index"
 
 
 class Gate:
@@ -37,9 +38,7 @@ class Gate:
         Returns the identity of each metadata file on disk, by its path below the toplevel.
         """
         root = self._worktree.toplevel
-        for path in (self._tracked, self._sparse, self._index):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path + _NEW)
+        self._clear()
         self._take_tracked(root)
         names = call_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *PATTERNS)
         there = _existing(root, names.split(b"\0"))
@@ -49,6 +48,18 @@ class Gate:
         )  # fmt: skip
         return {os.fsdecode(name): _identity(os.path.join(os.fsencode(root), name))
                 for name in there}  # fmt: skip
+
+    def _clear(self) -> None:
+        """Remove what a sync left behind that was killed; a Git index lock would stop all others.
+
+        Nobody else is at work here: a sync holds the lock of the folder.
+        """
+        scratch = (self._tracked + _SCRATCH, self._index + _NEW)
+        for path in (
+            self._tracked + _NEW, self._sparse + _NEW, *scratch, *(f"{one}.lock" for one in scratch)
+        ):  # fmt: skip
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     def _take_tracked(self, root: str) -> None:
         """Write the tree and the list.
@@ -64,7 +75,7 @@ class Gate:
             return
         if call_git(root, "ls-files", "-z", "-d", "--", *PATTERNS):
             return
-        scratch = self._tracked + ".index"
+        scratch = self._tracked + _SCRATCH
         self._in_index(scratch, "read-tree", "--empty")
         stated = b"\0".join(entry[2:] for entry in entries)  # less the tag
         self._in_index(scratch, "update-index", "-z", "--index-info", stdin=stated)
@@ -90,8 +101,21 @@ class Gate:
 
 
 def _existing(root: str, names: Iterable[bytes]) -> list[bytes]:
-    folder = os.fsencode(root)
-    return sorted({name for name in names if name and os.path.isfile(os.path.join(folder, name))})
+    """Return the names that are files, less those beyond a link: Git takes them for deleted."""
+    folder = os.path.join(os.fsencode(root), b"")
+    return sorted({
+        name for name in names
+        if name and os.path.isfile(folder + name) and not _is_beyond_a_link(folder, name)
+    })  # fmt: skip
+
+
+def _is_beyond_a_link(folder: bytes, name: bytes) -> bool:
+    above = os.path.dirname(name)
+    while above:
+        if os.path.islink(folder + above):
+            return True
+        above = os.path.dirname(above)
+    return False
 
 
 def _identity(path: bytes) -> str:
