@@ -8,7 +8,7 @@ import posixpath
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture.facts import Facts
@@ -18,7 +18,6 @@ from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git
 from mlflow_dvc_plugin.sync import quick
 from mlflow_dvc_plugin.sync.drift import Checked, Finding, in_git_too
-from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.staged import Staged, can_stage, read_staged, sizes
 
 _MEGABYTE = 1_000_000
@@ -52,14 +51,12 @@ def pre_commit(args: Sequence[str]) -> int:
     return 1 if settings.drift == "block" and any(one.blocks for one in found) else 0
 
 
-def _remember(worktree: Worktree, staged: Staged, limit: float, checks: Iterable[Checked]) -> None:
+def _remember(worktree: Worktree, staged: Staged, limit: float, checks: Sequence[Checked]) -> None:
     """Let the next commit be seen to be clean without all this."""
     outputs = {path: found for checked in checks for path, found in checked.outputs.items()}
-    with contextlib.suppress(OSError):
-        quick.keep(
-            state_folder(worktree), worktree.toplevel, staged.files.commit, limit * _MEGABYTE,
-            outputs,
-        )  # fmt: skip
+    tracked = [out.path for one in checks for out in one.metadata.outputs if out.cache]
+    with contextlib.suppress(OSError, ValueError):
+        quick.keep(worktree, staged.files.commit, limit * _MEGABYTE, outputs, tracked)
 
 
 def _roots(staged: Staged) -> list[str]:

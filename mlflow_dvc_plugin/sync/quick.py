@@ -12,29 +12,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint, take
 
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.gitdir import Worktree
+
+_FOLDER = "mlflow-dvc"  # sync.events.state_folder
 _FILE = "clean"
-_HEAD = "mlflow-dvc clean 1"
+_HEAD = "mlflow-dvc clean 2"
 _END = "end"
 _NOTHING = "-"
+_ANYTHING = "*"
 # As in hooks/post-index-change; names that end so are metadata.
 _PATTERNS = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
 _MANY = 500  # files entering Git: more are for the check, whose pipes may hold any number
 Fingerprints = dict[str, Fingerprint | None]
 
 
-def keep(folder: str, toplevel: str, tree: str, limit: float, outputs: Fingerprints) -> None:
+def keep(
+    worktree: Worktree, tree: str, limit: float, outputs: Fingerprints, tracked: Iterable[str]
+) -> None:
     """Write down what was found clean; ``limit`` is the size in bytes of a file that is too large.
 
-    Raises OSError. Without it the next commit is checked again.
+    ``tracked`` are paths that must not enter Git, those among ``outputs`` or others. Raises OSError
+    and, for a path that is no file's name, ValueError. Without it the next commit is checked again.
     """
+    folder, toplevel = os.path.join(worktree.git_dir, _FOLDER), worktree.toplevel
     lines = [_HEAD, toplevel, _circumstances(toplevel), tree, str(int(limit))]
     lines += [f"{_identity(path)}\t{path}" for path in _ignore_files(toplevel, outputs)]
     lines.append("")
     lines += [f"{_text(found)}\t{path}" for path, found in outputs.items()]
+    lines += [f"{_ANYTHING}\t{path}" for path in sorted(set(tracked) - set(outputs))]
     lines.append(_END)
     text = "\n".join(lines) + "\n"
     if text.count("\n") != len(lines):
@@ -51,7 +62,7 @@ def still_clean() -> bool:
 
     The working directory and ``GIT_INDEX_FILE`` are those of the hook.
     """
-    folder = os.path.join(os.environ.get("GIT_DIR") or ".git", "mlflow-dvc")
+    folder = os.path.join(os.environ.get("GIT_DIR") or ".git", _FOLDER)
     try:
         with open(
             os.path.join(folder, _FILE), encoding="utf-8", errors="surrogateescape", newline="\n"
@@ -72,7 +83,8 @@ def still_clean() -> bool:
 
 
 def _all_same(lines: Iterable[str], look: Callable[[str], str]) -> bool:
-    return all(line[: -len(path) - 1] == look(path) for line in lines for path in (_path(line),))
+    split = (line.partition("\t") for line in lines)
+    return all(known == _ANYTHING or look(path) == known for known, _, path in split)
 
 
 def _path(line: str) -> str:
@@ -154,22 +166,27 @@ class _Git:
     def __init__(self, *args: str, stdin: bytes = b"") -> None:
         self._out, out = os.pipe()
         given, put = os.pipe()
+        # What a pattern means is not the user's to say: Magit makes all of them literal.
+        environ = {key: text for key, text in os.environ.items() if key[-10:] != "_PATHSPECS"}
         try:
+            try:
+                self._pid = os.posix_spawnp(
+                    "git", ["git", "--no-optional-locks", *args], environ,
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, out, 1),
+                        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                    ],
+                )  # fmt: skip
+            finally:
+                os.close(given)
+                os.close(out)
             if stdin:
-                os.write(put, stdin)  # at most 500 ids: a pipe holds them
-            self._pid = os.posix_spawnp(
-                "git", ["git", "--no-optional-locks", *args], os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, out, 1),
-                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-                ],
-            )  # fmt: skip
+                os.write(put, stdin)  # with a reader: pipes of a user who has many are small
         except BaseException:
             os.close(self._out)
             raise
         finally:
-            for handle in (out, given, put):
-                os.close(handle)
+            os.close(put)
 
     def answer(self) -> bytes | None:
         """Return what it printed, None when it failed."""
