@@ -20,6 +20,8 @@ from mlflow_dvc_plugin.capture.loaded import main_script
 from mlflow_dvc_plugin.capture.store import FOLDER
 
 _PREFIX = "running-"
+_MOST = 50  # handles: a process may have as few as 256 of them
+_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,33 @@ class Holder:
     interactive: bool
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """A marker of this process; the handle is ours while it is this device's and inode's file."""
+
+    path: str
+    handle: int
+    file: tuple[int, int]
+
+
 class Markers:
     """The markers of this process, one for each DVC repository; never raises."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, int] | None] = {}
-        weakref.finalize(self, _release, self._held, os.getpid())  # at the latest when all ends
+        self._held: dict[str, _Mark | None] = {}
+        weakref.finalize(self, _release, self._held)  # at the latest when all ends
 
     def hold(self, dvc_root: str) -> None:
-        """Hold the repository's marker until the process ends; where it cannot be, do without."""
-        if dvc_root in self._held or not os.path.isdir(os.path.join(dvc_root, ".dvc")):
+        """Hold the repository's marker until the process ends; where it cannot be, do without.
+
+        It is made again when somebody has removed the file, or closed the handle (daemons close
+        all there are).
+        """
+        if dvc_root in self._held:
+            mark = self._held[dvc_root]
+            if mark is None or _close_unless(mark, links=1):
+                return
+        elif len(self._held) >= _MOST or not os.path.isdir(os.path.join(dvc_root, ".dvc")):
             return
         self._held[dvc_root] = None  # also when it fails: no second try at every run
         with contextlib.suppress(OSError, ImportError):
@@ -53,28 +72,35 @@ class Markers:
 def holders(dvc_root: str) -> Iterator[Holder]:
     """Yield the live holders; what dead ones left is removed."""
     try:
-        import fcntl
-
         names = [name for name in os.listdir(_folder(dvc_root)) if name.startswith(_PREFIX)]
-    except (OSError, ImportError):
+    except OSError:
         return
     for name in names:
-        path = os.path.join(_folder(dvc_root), name)
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _read(handle)
-        except OSError:
-            continue  # a file system without such locks: nothing is known
-        else:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(OSError, ImportError):
+            if holder := _sweep(os.path.join(_folder(dvc_root), name)):
+                yield holder
+
+
+def _sweep(path: str) -> Holder | None:
+    """Return the marker's live holder, or remove it.
+
+    Raises OSError where nothing is known: no such file, a file system without such locks.
+    """
+    import fcntl
+
+    options = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        handle = os.open(path, os.O_RDWR | options)
+    except PermissionError:  # another user's
+        handle = os.open(path, os.O_RDONLY | options)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except BlockingIOError:
+        return _read(handle)
+    finally:
+        os.close(handle)
+    return None
 
 
 def token_of(pid: int | str) -> str:
@@ -104,27 +130,49 @@ def _folder(dvc_root: str) -> str:
     return os.path.join(dvc_root, ".dvc", "tmp", FOLDER)
 
 
-def _make(folder: str) -> tuple[str, int]:
-    """Make a marker and hold it; return its path and the handle."""
+def _make(folder: str) -> _Mark:
+    """Make a marker and hold it; raises OSError."""
     import fcntl
 
     os.makedirs(folder, exist_ok=True)
-    while True:
+    for _ in range(_TRIES):
         # Not inherited by programs that are started: they are not this job.
         handle, path = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            info = os.fstat(handle)
+            if info.st_nlink:
+                with contextlib.suppress(OSError):  # on a full disk without a text
+                    os.fchmod(handle, 0o644)  # people who share a worktree see each other's
+                    os.write(handle, json.dumps(_self()).encode())
+                return _Mark(path, handle, (info.st_dev, info.st_ino))
         except BlockingIOError:
-            os.close(handle)  # somebody takes it for a leftover in this moment
-            continue
+            pass  # somebody takes it for a leftover in this moment
         except OSError:
-            os.close(handle)
-            os.unlink(path)
+            _drop(path, handle)
             raise
-        if os.fstat(handle).st_nlink:
-            os.write(handle, json.dumps(_self()).encode())
-            return path, handle
-        os.close(handle)
+        _drop(path, handle)
+    raise OSError(f"no marker stays in {folder}")
+
+
+def _drop(path: str, handle: int) -> None:
+    os.close(handle)
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _close_unless(mark: _Mark, links: int) -> bool:
+    """Tell whether the marker is held and has so many names; else close it, if it is still ours."""
+    try:
+        info = os.fstat(mark.handle)
+    except OSError:
+        return False
+    if (info.st_dev, info.st_ino) != mark.file:
+        return False  # closed by somebody, and the number is another file's by now
+    if info.st_nlink >= links:
+        return True
+    os.close(mark.handle)
+    return False
 
 
 def _self() -> dict[str, object]:
@@ -148,14 +196,13 @@ def _read(handle: int) -> Holder:
     try:
         data = json.loads(os.pread(handle, 4096, 0))
         return Holder(str(data["what"]), str(data["token"]), data["interactive"] is True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Holder("a running job", "", interactive=False)
 
 
-def _release(held: dict[str, tuple[str, int] | None], pid: int) -> None:
-    """Remove the markers, but not in a child that was forked: the parent still holds them."""
-    for path, handle in filter(None, held.values()):
+def _release(held: dict[str, _Mark | None]) -> None:
+    """Remove the markers, but none that a parent or a child still holds since a fork."""
+    for mark in filter(None, held.values()):
+        _close_unless(mark, links=sys.maxsize)
         with contextlib.suppress(OSError):
-            if os.getpid() == pid:
-                os.unlink(path)
-            os.close(handle)
+            _sweep(mark.path)

@@ -48,7 +48,7 @@ def test_metadata_below_a_folder_that_became_a_link_stops_no_sync(versions: Path
     git("commit", "-qm", "other")
     shutil.move(versions / "other", versions.parent / "moved")
     (versions / "other").symlink_to(versions.parent / "moved")
-    assert sync()[0] == 0
+    assert "failed" not in sync()[1]
     git("checkout", "-q", "--force", "two")
     assert data_in(versions) == TWO
 
