@@ -42,6 +42,10 @@ class Gate:
         self._take_tracked(root)
         names = call_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *PATTERNS)
         there = _existing(root, names.split(b"\0"))
+        if any(os.path.islink(os.path.join(os.fsencode(root), name)) for name in there):
+            # What a link leads to may change without it: no gate.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._tracked + _NEW)
         self._in_index(
             self._index + _NEW, "update-index", "-z", "--add", "--info-only", "--stdin",
             stdin=b"\0".join(there),

@@ -92,7 +92,7 @@ def test_a_patch_within_the_second_is_seen(versions: Path, git: Git, settings: l
     for setting in settings:
         git("config", *setting.split("="))
     patch = git("diff", "main", "two", "--", "data/train.csv.dvc") + "\n"
-    for _ in range(4):
+    for _ in range(2):
         sync()
         git("apply", stdin=patch.encode())
         git("commit", "-q", "--allow-empty", "-m", "x")
@@ -127,3 +127,41 @@ def test_a_tree_that_git_has_pruned_is_made_again(versions: Path, git: Git) -> N
     assert starts.read_text() == ""
     git("checkout", "-q", "two")
     assert data_in(versions) == TWO
+
+
+def test_metadata_that_is_a_link_is_followed(versions: Path, git: Git) -> None:
+    (versions / "meta").mkdir()
+    shutil.move(versions / "data/train.csv.dvc", versions / "meta/version")
+    (versions / "data/train.csv.dvc").symlink_to("../meta/version")
+    git("add", "-A")
+    git("commit", "-qm", "link")
+    assert sync()[0] == 0
+    (versions / "meta/version").write_text(git("show", "two:data/train.csv.dvc") + "\n")
+    git("commit", "-qam", "the file behind the link")
+    assert data_in(versions)["data/train.csv"] == TWO["data/train.csv"]
+    git("checkout", "-q", "HEAD~1")
+    assert data_in(versions) == ONE
+
+
+def test_plumbing_and_restored_paths(versions: Path, git: Git) -> None:
+    git("update-index", "--refresh")
+    git("read-tree", "-m", "-u", "two")
+    assert data_in(versions) == TWO
+    git("reset", "-q", "--hard", "main")
+    assert data_in(versions) == ONE
+    git("restore", "-q", "--source", "two", "--", "data")
+    assert data_in(versions) == TWO
+    git("restore", "-q", "data")
+    assert data_in(versions) == ONE
+
+
+def test_patterns_that_a_sync_has_seen_start_no_python(versions: Path, git: Git) -> None:
+    starts = count_starts(versions)
+    counts = []
+    for change in (lambda: (versions / "data/.dvcignore").write_text("x\n"), lambda: None,
+                   (versions / "data/.dvcignore").unlink, lambda: None):  # fmt: skip
+        change()
+        sync()
+        git("commit", "-q", "--allow-empty", "-m", "x")
+        counts.append(len(starts.read_text().splitlines()))
+    assert counts == [0, 0, 0, 0]
