@@ -118,9 +118,10 @@ class _Bucket:
             last = keys[-1] if keys else last
             for key in [key for key in left if key < last]:
                 found.absent.add(left.pop(key))
-            if before - len(left) < _WORTH_A_PAGE:
+            token = page.get("NextContinuationToken")  # servers of the first version give none
+            if before - len(left) < _WORTH_A_PAGE or not token:
                 break
-            more["ContinuationToken"] = str(page["NextContinuationToken"])
+            more["ContinuationToken"] = str(token)
         return list(left.values())
 
     def _page(self, more: Mapping[str, Any]) -> Any:
@@ -205,5 +206,5 @@ def unreachable(remote: Remote, error: BaseException) -> MlflowDvcError:
 
 _KEY_WORDS = (
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "credentials", "Credentials", "ExpiredToken",
-    "InvalidToken", "Forbidden", "AccessDenied",
+    "InvalidToken", "Forbidden", "AccessDenied", "Access Denied",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pytest
 
-pytest_plugins = ("stores", "services", "hostile", "s3", "versions", "mounts")
+pytest_plugins = ("stores", "services", "hostile", "s3", "s3proxy", "s3users", "versions", "mounts")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 GIT_CONFIG = """\

@@ -65,6 +65,10 @@ class Remote:
         failed: dict[str, BaseException] = {}
         with dvc_quiet():
             odb = get_odb(self._fs, path, hash_name=hash_name, **self._config)
+            if self.protocol == "s3":
+                # S3 has no folders: else it would list the bucket to see which there are, fail
+                # without the right to, and try to make the bucket (dvc_objects/db.py, _init).
+                odb._dirs = {name[:2] for name in sources}
             odb.add(
                 list(sources.values()), LocalFileSystem(), list(sources), check_exists=False,
                 on_error=failed.__setitem__, callback=_callback(done), verify=False,

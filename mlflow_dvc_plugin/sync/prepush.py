@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlflow_dvc_plugin import gitdir
@@ -16,7 +17,7 @@ from mlflow_dvc_plugin.sync.outgoing import introduced, new_commits, pushed, tol
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.dvcrepo.remote import Store
     from mlflow_dvc_plugin.sync.outgoing import Outgoing
-    from mlflow_dvc_plugin.sync.upload import Origin, Plan
+    from mlflow_dvc_plugin.sync.upload import Origin, Plan, Progress
 
 _SHOWN = 50
 # (DVC repository, its remote, whether DVC 2.x made the objects) -> hash -> who needs it
@@ -76,7 +77,8 @@ def _plans(worktree: Worktree, groups: Groups, tip: str) -> list[Plan]:
                 "its data is not pushed here, because dvc push to it rewrites .dvc files"
             )
             continue
-        plans.append(plan(stores[root], remote, legacy, objects, _progress()))
+        with _progress() as show:
+            plans.append(plan(stores[root], remote, legacy, objects, show))
     return plans
 
 
@@ -116,7 +118,11 @@ def _upload(plans: Iterable[Plan]) -> int:
     from mlflow_dvc_plugin.sync.upload import carry_out
 
     for plan in plans:
-        if plan.upload and (count := carry_out(plan, _progress())):
+        if not plan.upload:
+            continue
+        with _progress() as show:
+            count = carry_out(plan, show)
+        if count:
             _say(f"{count} object{'s' * (count != 1)} uploaded to DVC remote '{plan.remote.name}'")
     return 0
 
@@ -165,19 +171,27 @@ def _list(kind: str, which: str, lost: Mapping[tuple[str, str], Origin]) -> None
         _say(f"  and {len(lost) - _SHOWN} more")
 
 
-def _progress() -> Callable[[str, int, int], None]:
-    """Return a counter that writes one line again and again, on a terminal only."""
-    last = 0.0
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Give a counter that writes one line again and again, on a terminal only.
+
+    The line is ended also when it stops half way: what is said next begins one of its own.
+    """
+    last, unfinished = 0.0, False
 
     def show(what: str, count: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, unfinished
         now = time.monotonic()
         if sys.stderr.isatty() and (count == total or now - last > 0.1):
-            last = now
-            end = "\n" if count == total else ""
+            last, unfinished = now, count != total
+            end = "" if unfinished else "\n"
             print(f"\rmlflow-dvc: {what}: {count}/{total}", end=end, file=sys.stderr, flush=True)
 
-    return show
+    try:
+        yield show
+    finally:
+        if unfinished:
+            print(file=sys.stderr)
 
 
 def _say(line: str) -> None:

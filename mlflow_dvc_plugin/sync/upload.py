@@ -117,21 +117,21 @@ def carry_out(result: Plan, progress: Progress) -> int:
 
     Raises MlflowDvcError; what has arrived by then stays, and the next push goes on from there.
     """
-    count, total = 0, len(result.upload)
+    files = {name: path for name, path in result.upload.items() if name not in result.members}
+    gone = result.missing.keys() | result.unknown.keys()
+    whole = {
+        name: result.upload[name] for name, inside in result.members.items() if not inside & gone
+    }
+    count, total = 0, len(files) + len(whole)
 
     def done() -> None:
         nonlocal count
         count += 1
         progress("uploading objects", count, total)
 
-    files = {name: path for name, path in result.upload.items() if name not in result.members}
     _send(result, files, done)
-    gone = result.missing.keys() | result.unknown.keys()
-    whole = {
-        name: result.upload[name] for name, inside in result.members.items() if not inside & gone
-    }
     _send(result, whole, done)
-    return len(files) + len(whole)
+    return total
 
 
 def _send(result: Plan, sources: Mapping[str, str], done: Callable[[], None]) -> None:

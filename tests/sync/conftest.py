@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import pty
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import coverage
 import pytest
 from conftest import CHECKOUT, Dvc, Git
+from s3 import KEY, S3, SECRET
 
 
 class Pushed(NamedTuple):
@@ -24,6 +27,7 @@ class Pushed(NamedTuple):
 
 Push = Callable[..., Pushed]
 Commit = Callable[..., str]
+UseS3 = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +81,34 @@ def commit_data(repo: Path, git: Git, dvc: Dvc) -> Commit:
         return git("rev-parse", "HEAD", cwd=repo)
 
     return run
+
+
+@pytest.fixture
+def use_s3(repo: Path, dvc: Dvc, bucket: Path, s3_server: S3) -> UseS3:
+    """Make a bucket the project's DVC remote, with these settings instead of the right ones."""
+
+    def use(**settings: str) -> None:
+        url = settings.pop("url", f"s3://{bucket.name}/dvc")
+        dvc("remote", "add", "--quiet", "--force", "--default", "far", url, cwd=repo)
+        right = {"endpointurl": s3_server.url, "region": "us-east-1"}
+        right |= {"access_key_id": KEY, "secret_access_key": SECRET}
+        for name, value in (right | settings).items():
+            dvc("remote", "modify", "--quiet", "--local", "far", name, value, cwd=repo)
+
+    return use
+
+
+def on_terminal(repo: Path) -> tuple[int, str]:
+    """Run `git push` with standard error on a terminal; return exit code and what it shows."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(["git", "push", "origin", "main"], cwd=repo, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # a terminal's way of saying that the other end is closed
+            while part := os.read(ours, 4096):
+                shown += part
+        os.close(ours)
+    return process.returncode, shown.decode()
 
 
 def stored(folder: Path) -> set[str]:

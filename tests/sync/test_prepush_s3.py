@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Dvc
-from s3 import KEY, S3, SECRET
 from services import free_port
 
-from sync.conftest import Commit, Push, stored
-
-UseS3 = Callable[..., None]
-
-
-@pytest.fixture
-def use_s3(repo: Path, dvc: Dvc, bucket: Path, s3_server: S3) -> UseS3:
-    """Make a bucket the project's DVC remote, with these settings instead of the right ones."""
-
-    def use(**settings: str) -> None:
-        url = settings.pop("url", f"s3://{bucket.name}/dvc")
-        dvc("remote", "add", "--quiet", "--force", "--default", "far", url, cwd=repo)
-        right = {"endpointurl": s3_server.url, "region": "us-east-1"}
-        right |= {"access_key_id": KEY, "secret_access_key": SECRET}
-        for name, value in (right | settings).items():
-            dvc("remote", "modify", "--quiet", "--local", "far", name, value, cwd=repo)
-
-    return use
+from sync.conftest import Commit, Push, UseS3, stored
 
 
 def test_a_push_uploads_to_s3_what_is_not_there(
