@@ -16,6 +16,7 @@ from services import free_port, running, wait_for
 _USERS: dict[str, list[str]] = {
     "nobody": [],
     "writer": ["s3:PutObject", "s3:AbortMultipartUpload"],
+    "looker": ["s3:GetObject", "s3:ListBucket"],
     "reader": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
 }
 

@@ -123,6 +123,7 @@ def test_a_bucket_that_keeps_versions_is_never_written_to(
 # ---- a connection that breaks ----
 
 
+@pytest.mark.slow
 def test_a_connection_cut_in_an_upload_stops_the_push_and_the_next_one_goes_on(
     repo: Path, push: Push, bucket: Path, proxied: Proxy, commit_data: Commit
 ) -> None:
@@ -222,15 +223,17 @@ def test_a_terminal_shows_progress_and_nothing_else_does(
     assert "objects:" not in done.err.replace("Counting objects:", "")
 
 
-def test_an_error_begins_a_line_of_its_own_on_a_terminal(
-    repo: Path, origin: Path, proxied: Proxy, commit_data: Commit
+def test_an_upload_that_is_refused_is_named_on_a_line_of_its_own(
+    repo: Path, origin: Path, as_user: AsUser, guarded_server: Guarded
 ) -> None:
-    commit_data("data/big.csv", BIG)
-    proxied.cut = len(BIG) // 2
+    bucket = as_user("looker")
     code, shown = on_terminal(repo)
     assert code != 0
     assert "uploading objects: " in shown
-    assert "\nerror: DVC remote 'far'" in shown
+    assert f"\nerror: DVC remote 'far' (s3: {bucket}/dvc): Access Denied" in shown
+    assert "4 of 4 objects did not arrive" in shown
+    assert "\nhint: dvc remote modify --local far access_key_id" in shown
+    assert guarded_server.names(bucket) == set()
 
 
 def test_directories_that_stay_behind_leave_no_line_unfinished(
