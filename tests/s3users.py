@@ -44,7 +44,6 @@ class Guarded:
 @pytest.fixture(scope="session")
 def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Start a server that enforces the permissions of its users."""
-    pytest.importorskip("moto", reason="pip install 'moto[s3]'")
     folder = tmp_path_factory.mktemp("moto")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
