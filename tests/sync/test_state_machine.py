@@ -209,10 +209,7 @@ def _stated(source: Path) -> str | None:
 
 
 @pytest.mark.slow
-def test_random_work_loses_nothing(
-    versions: Path, git: Git, dvc: Dvc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)  # a thousand hooks
+def test_random_work_loses_nothing(versions: Path, git: Git, dvc: Dvc, tmp_path: Path) -> None:
     git("branch", "three", "main~1")
     git("branch", "four", "main~1")
     (tmp_path / "template").mkdir()
