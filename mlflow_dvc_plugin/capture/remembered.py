@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint, settled
 from mlflow_dvc_plugin.capture.store import Store
@@ -22,13 +23,18 @@ def remembered(store: Store, output: Output) -> Fingerprint | None:
     return Fingerprint(*known[0]) if known and known[2] == output.hash else None
 
 
-def remember(store: Store, output: Output, found: Fingerprint, ignore: str) -> bool:
-    """Keep that with this fingerprint the output is what its metadata states.
+def remember(
+    store: Store, output: Output, found: Fingerprint, ignore: str, holds: Callable[[], bool]
+) -> bool:
+    """Keep that with this fingerprint the output is what its metadata states, and tell whether.
 
-    ``ignore`` as in Disk. False when it is so young that a change would not show.
+    ``ignore`` as in Disk. ``holds`` reads the bytes, at a time when a change of them would show in
+    the fingerprint; not called, and nothing kept, while that is too young for it.
     """
     for _ in range(_TRIES):
         if settled(found.newest, store.now()):
+            if not holds():
+                return False
             store.data["outputs"][key_of(output)] = [list(found), ignore, output.hash]
             return True
         time.sleep(_TICK)

@@ -6,14 +6,14 @@ import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.delta import Delta
 from mlflow_dvc_plugin.capture.disk import Disk
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
-from mlflow_dvc_plugin.capture.remembered import remember
+from mlflow_dvc_plugin.capture.remembered import remember, remembered
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
@@ -28,6 +28,7 @@ from mlflow_dvc_plugin.sync.plan import (
     CannotSyncError,
     Plan,
     Target,
+    is_in_place,
     is_unchanged,
     plan,
     require_inside,
@@ -104,18 +105,34 @@ class Change:
         full = os.path.join(self._toplevel, out.path)
         target = Target(full, out.hash, out.scheme, out.isexec)
         coming = entry_of(out, self._repository, self._worktree, seen)
-        after = self._change(_Job(target, state, found, old, tracked, coming), dry_run)
-        # A version became another, and nothing else can be there: no need to read it all again.
-        exact = state.hash is not None and old.listing(state.hash, state.output.scheme) is not None
-        if exact and after and self._remember(out, after):
+        if self._change(_Job(target, state, found, old, tracked, coming), dry_run):
             return True
         if not dry_run and self._disk.state_of(out).status != "clean":
             raise Stays("it holds files that are no part of it", unsaved=True, followed=True)
         return True
 
-    def _remember(self, out: Output, found: Fingerprint) -> bool:
-        store = self._repository.repo.store
-        return remember(store, out, found, self._disk.ignore_key(out, found))
+    def _is_known(self, job: _Job, found: Plan, delta: Delta) -> bool:
+        """Tell whether one version became another, with nothing else in it, and remember it.
+
+        As sure as reading it all: what stayed has a fingerprint that was old enough to be
+        remembered, and what came is read again, when a change since would show.
+        """
+        store, out = self._repository.repo.store, job.state.output
+        before = replace(out, hash=job.state.hash)
+        if remembered(store, before) != job.seen or not job.old.listing(
+            job.state.hash or "", out.scheme
+        ):
+            return False
+        after = delta.after()
+        if after is None:
+            return False
+        ignore = self._disk.ignore_key(out, after)
+        try:
+            return remember(
+                store, out, after, ignore, lambda: is_in_place(found) and delta.after() == after
+            )
+        except (OSError, ValueError):  # somebody is at work there: all of it is looked at
+            return False
 
     def remove(self, path: str, entry: Entry, tracked: set[str], dry_run: bool) -> bool:
         """Remove data whose metadata vanished, less what Git tracks; raises Stays."""
@@ -153,19 +170,19 @@ class Change:
             self._caches[folder] = Cache(folder, one.repo.root, one.site_cache, verified)
         return self._caches[folder]
 
-    def _change(self, job: _Job, dry_run: bool) -> Fingerprint | None:
-        """Carry the change out; return the fingerprint of a folder that stays one, if known."""
+    def _change(self, job: _Job, dry_run: bool) -> bool:
+        """Carry the change out; tell whether the result is known without a look at all of it."""
         try:
             found = self._plan(job)
             if dry_run:
-                return None
+                return False
             if job.coming:
                 announce(self._state_folder, job.state.path, job.coming)
                 self._ledger.expect(job.state.path, job.coming)
             stays = job.seen is not None and job.seen.isdir and job.target.isdir
             delta = Delta(job.target.path, found.places, job.seen) if stays and job.seen else None
             self._carry_out(job.target, found)
-            return delta.after() if delta else None
+            return delta is not None and self._is_known(job, found, delta)
         except CannotSyncError as error:
             raise Stays(
                 str(error), pull=error.pull, unsaved=error.unsaved, hint=error.hint

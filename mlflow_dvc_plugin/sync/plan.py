@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import fingerprint, hashing
@@ -158,10 +158,21 @@ def is_unchanged(found: Plan, path: str, seen: Fingerprint | None, scheme: str) 
     than all of a folder looked at.
     """
     going = [old for old, _ in found.pairs if old is not None]
-    few = seen is not None and seen.isdir and len(going) < _FEW
-    if few and sum(os.stat(old.path).st_size for old in going) < _SMALL:
+    if seen is not None and seen.isdir and _are_few(going):
         return all(_is_still(old, scheme) for old in going)
     return fingerprint.take(path, _NEVER) == seen
+
+
+def is_in_place(found: Plan) -> bool:
+    """Tell whether all that came is there, by its bytes; False where that is much to read."""
+    coming = [new for _, new in found.pairs if new is not None]
+    return _are_few(coming) and all(
+        hashing.file_md5(new.path, new.scheme, _NEVER)[0] == new.md5 for new in coming
+    )
+
+
+def _are_few(files: Sequence[Old | New]) -> bool:
+    return len(files) < _FEW and sum(os.stat(one.path).st_size for one in files) < _SMALL
 
 
 def _is_still(old: Old, scheme: str) -> bool:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import Dvc, Git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from versions import TWO, data_in, git_says, write_data
+from versions import ONE, TWO, data_in, git_says, write_data
 
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.delta import Delta
 from mlflow_dvc_plugin.capture.fingerprint import take
+from mlflow_dvc_plugin.capture.hashing import directory_hash
 from mlflow_dvc_plugin.capture.store import Store
 
 NAMES = st.sampled_from(["a", "b", "c", "sub/a", "sub/b", "sub/deep/a", "other/a"])
@@ -95,3 +100,44 @@ def test_a_switch_leaves_nothing_to_read_for_the_next_run(
     write_data(versions, TWO | {"data/images/mine.png": "mine"})
     assert "stays" in git_says("checkout", "-q", "main") or data_in(versions) != TWO
     assert data_in(versions)["data/images/mine.png"] == "mine"
+
+
+@pytest.mark.slow
+def test_a_file_that_is_edited_as_soon_as_it_is_there_is_never_called_clean(
+    versions: Path, git: Git
+) -> None:
+    """What is remembered of a folder is the hash of the bytes in it, whoever writes meanwhile."""
+    file, ended = versions / "data/images/cat.png", threading.Event()
+
+    def edit() -> None:
+        seen = file.stat().st_ino
+        while not ended.is_set():
+            with suppress(FileNotFoundError):
+                if file.stat().st_ino != seen:
+                    seen = file.stat().st_ino
+                    with file.open("r+b") as out:
+                        out.write(b"X")  # the size stays
+
+    writer = threading.Thread(target=edit)
+    writer.start()
+    try:
+        for branch in ("two", "main") * 6:
+            git_says("checkout", "-q", branch)
+            time.sleep(0.02)
+            found = take(str(versions / "data/images"), Deadline(None))
+            known = Store(str(versions)).data["outputs"].get("md5 data/images")
+            if found and known and known[0] == list(found):
+                assert known[2] == directory_hash(_images(versions).items())
+            write_data(versions, ONE if branch == "main" else TWO)
+            git_says("reset", "-q", "--hard")
+    finally:
+        ended.set()
+        writer.join()
+
+
+def _images(project: Path) -> dict[str, str]:
+    folder = project / "data/images"
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*") if path.is_file()
+    }  # fmt: skip
