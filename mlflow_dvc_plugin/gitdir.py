@@ -24,6 +24,12 @@ class Worktree:
     git_dir: str
     common_dir: str
 
+    @property
+    def main(self) -> str | None:
+        """The toplevel of the main worktree when this is a linked one, else None."""
+        toplevel, name = os.path.split(self.common_dir)
+        return toplevel if self.git_dir != self.common_dir and name == ".git" else None
+
 
 def find_worktree(start: str) -> Worktree | None:
     """Return the worktree that holds the absolute path ``start``, or None.

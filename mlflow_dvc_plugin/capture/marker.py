@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from mlflow_dvc_plugin.capture.loaded import main_script
 from mlflow_dvc_plugin.capture.store import FOLDER
 
-_PREFIX = "running-"
+PREFIX = "running-"
 _MOST = 50  # handles: a process may have as few as 256 of them
 _TRIES = 100
 
@@ -72,7 +72,7 @@ class Markers:
 def holders(dvc_root: str) -> Iterator[Holder]:
     """Yield the live holders; what dead ones left is removed."""
     try:
-        names = [name for name in os.listdir(_folder(dvc_root)) if name.startswith(_PREFIX)]
+        names = [name for name in os.listdir(_folder(dvc_root)) if name.startswith(PREFIX)]
     except OSError:
         return
     for name in names:
@@ -137,7 +137,7 @@ def _make(folder: str) -> _Mark:
     os.makedirs(folder, exist_ok=True)
     for _ in range(_TRIES):
         # Not inherited by programs that are started: they are not this job.
-        handle, path = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+        handle, path = tempfile.mkstemp(prefix=PREFIX, dir=folder)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             info = os.fstat(handle)

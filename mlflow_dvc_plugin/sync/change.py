@@ -78,7 +78,6 @@ class Change:
     def __init__(self, worktree: Worktree, repository: Repository, ledger: Ledger) -> None:
         repo = repository.repo
         self._repository = repository
-        self._worktree = worktree
         self._toplevel = worktree.toplevel
         self._ledger = ledger
         self._caches: dict[str, Cache] = {}
@@ -104,7 +103,7 @@ class Change:
         old = self._cache(known.cache if known else self._repository.cache)
         full = os.path.join(self._toplevel, out.path)
         target = Target(full, out.hash, out.scheme, out.isexec)
-        coming = entry_of(out, self._repository, self._worktree, seen)
+        coming = entry_of(out, self._repository, seen)
         if self._change(_Job(target, state, found, old, tracked, coming), dry_run):
             return True
         if not dry_run and self._disk.state_of(out).status != "clean":

@@ -22,6 +22,7 @@ from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 from mlflow_dvc_plugin.sync.running import User, users
+from mlflow_dvc_plugin.sync.tidy import is_gone, tidy
 from mlflow_dvc_plugin.sync.worktree import (
     Repository,
     entry_of,
@@ -144,7 +145,11 @@ class _Sync:
         tracked = self._tracked([out.path for out in todo])
         for out in todo:
             self._follow(change, one, out, tracked)
-        one.repo.store.save()
+        left = any(entry.root == one.name for entry in self._ledger.outputs.values())
+        if is_gone(one.repo.root) and not left and not self._dry_run:
+            tidy(self._worktree, one.repo.root)
+        else:
+            one.repo.store.save()
 
     def _has_changed(self, out: Output) -> bool:
         known = self._ledger.outputs.get(out.path)
@@ -155,10 +160,9 @@ class _Sync:
 
     def _gone(self, one: Repository, named: set[str], broken: dict[str, str]) -> dict[str, Entry]:
         """Return what this repository's metadata stated when it was last in sync, and no more."""
-        root = os.path.relpath(one.repo.root, self._worktree.toplevel).replace(os.sep, "/")
         return {
             path: entry for path, entry in self._ledger.outputs.items()
-            if entry.root == root and path not in named and entry.source not in broken
+            if entry.root == one.name and path not in named and entry.source not in broken
             and not one.repo.unread and posixpath.splitext(entry.source)[0] + ".lock" not in broken
         }  # fmt: skip
 
@@ -166,10 +170,9 @@ class _Sync:
         """Forget outputs that are still named but in no cache any more (``cache: false``)."""
         for path in list(self._ledger.outputs):
             entry = self._ledger.outputs[path]
-            if path in named and path not in one.stated and entry.source not in broken:
-                root = os.path.relpath(one.repo.root, self._worktree.toplevel)
-                if entry.root == root.replace(os.sep, "/"):
-                    self._ledger.drop(path)
+            named_only = path in named and path not in one.stated
+            if named_only and entry.source not in broken and entry.root == one.name:
+                self._ledger.drop(path)
 
     def _remove(self, change: Change, one: Repository, path: str, entry: Entry) -> None:
         if loses_cache(one, self._worktree, entry.cache):
@@ -202,7 +205,7 @@ class _Sync:
             self.report.done[out.path] = "updated"
         if not self._dry_run:
             self._ledger.drop(out.path)
-            self._ledger.outputs[out.path] = entry_of(out, one, self._worktree, seen)
+            self._ledger.outputs[out.path] = entry_of(out, one, seen)
 
     def _in_use(self, path: str, busy: Iterable[User]) -> bool:
         full = os.path.join(self._worktree.toplevel, path)

@@ -15,9 +15,8 @@ from collections.abc import Iterable
 
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git
+from mlflow_dvc_plugin.sync.quick import PATTERNS
 
-# As in hooks/post-index-change.
-PATTERNS = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
 _NEW = ".new"
 _SCRATCH = ".index"
 

@@ -21,13 +21,8 @@ def share_with_main(worktree: Worktree, dvc_root: str) -> None:
 
     Only names that Git ignores, and only where the main worktree has the same DVC repository.
     """
-    main, name = os.path.split(worktree.common_dir)
-    if worktree.git_dir == worktree.common_dir or name != ".git":
-        return
-    inside = os.path.relpath(dvc_root, worktree.toplevel)
-    theirs = os.path.normpath(os.path.join(main, inside, ".dvc"))
-    ours = os.path.join(dvc_root, ".dvc")
-    if not (os.path.isdir(ours) and os.path.isdir(theirs)) or os.path.samefile(ours, theirs):
+    ours, theirs = os.path.join(dvc_root, ".dvc"), _theirs(worktree, dvc_root)
+    if not theirs or not os.path.isdir(ours) or not os.path.isdir(theirs):
         return
     wanted = [name for name in _SHARED if not os.path.lexists(os.path.join(ours, name))]
     if read_config(ours).cache_dir:
@@ -37,6 +32,24 @@ def share_with_main(worktree: Worktree, dvc_root: str) -> None:
     for shared in wanted:
         with contextlib.suppress(OSError):  # a file system without links: each has its own
             os.symlink(os.path.join(theirs, shared), os.path.join(ours, shared))
+
+
+def unshare(worktree: Worktree, dvc_root: str) -> None:
+    """Take the links back."""
+    theirs = _theirs(worktree, dvc_root)
+    for shared in _SHARED if theirs else ():
+        link = os.path.join(dvc_root, ".dvc", shared)
+        with contextlib.suppress(OSError):  # no link, or nothing at all
+            if os.readlink(link) == os.path.join(theirs or "", shared):
+                os.unlink(link)
+
+
+def _theirs(worktree: Worktree, dvc_root: str) -> str | None:
+    """Return DVC's folder of the same repository in the main worktree, None when this is it."""
+    if worktree.main is None:
+        return None
+    inside = os.path.relpath(dvc_root, worktree.toplevel)
+    return os.path.normpath(os.path.join(worktree.main, inside, ".dvc"))
 
 
 def _ignored(worktree: Worktree, paths: list[str]) -> bool:

@@ -118,9 +118,11 @@ def _inside(relpath: str) -> bool:
 def own_cache(root: str, worktree: Worktree) -> str:
     """Return the repository's own cache; a linked worktree has none and uses the main one's."""
     own = os.path.join(root, ".dvc", "cache")
-    main, name = os.path.split(worktree.common_dir)
-    if worktree.git_dir == worktree.common_dir or name != ".git" or os.path.isdir(own):
+    if worktree.main is None:
         return own
     inside = os.path.relpath(root, worktree.toplevel)
-    shared = os.path.normpath(os.path.join(main, inside, ".dvc", "cache"))
-    return shared if os.path.isdir(shared) else own
+    shared = os.path.normpath(os.path.join(worktree.main, inside, ".dvc", "cache"))
+    if not os.path.isdir(shared):
+        return own
+    # Our own link to it may be taken back, when a commit has no DVC.
+    return shared if not os.path.isdir(own) or os.path.samefile(own, shared) else own

@@ -106,9 +106,7 @@ def _store(worktree: Worktree, root: str, tip: str) -> Store:
     from mlflow_dvc_plugin.dvcrepo.remote import open_store
 
     here = os.path.join(worktree.toplevel, root) if root else worktree.toplevel
-    main = None
-    if worktree.git_dir != worktree.common_dir and os.path.basename(worktree.common_dir) == ".git":
-        main = os.path.normpath(os.path.join(worktree.common_dir, os.pardir, root))
+    main = os.path.normpath(os.path.join(worktree.main, root)) if worktree.main else None
     checked_out = os.path.isfile(os.path.join(here, ".dvc", "config"))
     files = None if checked_out else CommitFiles(worktree.toplevel, tip)
     return open_store(here, main, files)

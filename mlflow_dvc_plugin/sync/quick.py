@@ -27,7 +27,7 @@ _END = "end"
 _NOTHING = "-"
 _ANYTHING = "*"
 # As in hooks/post-index-change; names that end so are metadata.
-_PATTERNS = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
+PATTERNS = ("*.dvc", "*dvc.yaml", "*dvc.lock", "*.dvcignore", "*.dvc/config")
 _MANY = 500  # files entering Git: more are for the check, whose pipes may hold any number
 Fingerprints = dict[str, Fingerprint | None]
 
@@ -128,7 +128,7 @@ def _index_is_clean(tree: str, limit: int, outputs: set[str]) -> bool:
     """Ask Git, in two processes at once, for the metadata and for what enters."""
     if not tree.isalnum():
         return False
-    metadata = _Git("diff-index", "--cached", "--quiet", tree, "--", *_PATTERNS)
+    metadata = _Git("diff-index", "--cached", "--quiet", tree, "--", *PATTERNS)
     entering = _Git(
         "diff-index", "--cached", "-z", "--raw", "--no-renames", "--diff-filter=AMT", "HEAD"
     )
@@ -145,7 +145,7 @@ def _index_is_clean(tree: str, limit: int, outputs: set[str]) -> bool:
 
 def _matters(path: str, outputs: set[str]) -> bool:
     """Tell whether the path is metadata, or DVC tracks it as well."""
-    if path.endswith((".dvc", "dvc.yaml", "dvc.lock", ".dvcignore", ".dvc/config")):
+    if path.endswith(tuple(pattern[1:] for pattern in PATTERNS)):
         return True
     while path:
         if path in outputs:

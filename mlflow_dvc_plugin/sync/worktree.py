@@ -31,6 +31,11 @@ class Repository:
     stated: dict[str, Output]
 
     @property
+    def name(self) -> str:
+        """Its root relative to the toplevel, POSIX."""
+        return os.path.relpath(self.repo.root, self.repo.toplevel).replace(os.sep, "/")
+
+    @property
     def broken(self) -> dict[str, str]:
         """Metadata files that cannot be read, with the reason."""
         return {**self.repo.metadata.broken, **self.repo.unread}
@@ -107,11 +112,10 @@ def _hashed(repository: Repository, full: str, scheme: str) -> dict[str, str]:
     }
 
 
-def entry_of(output: Output, repository: Repository, worktree: Worktree, seen: str) -> Entry:
+def entry_of(output: Output, repository: Repository, seen: str) -> Entry:
     """Return what is remembered of an output that is in sync."""
-    root = os.path.relpath(repository.repo.root, worktree.toplevel).replace(os.sep, "/")
     return Entry(output.hash or "", output.scheme, output.isdir, output.source,
-                 repository.cache, root, seen)  # fmt: skip
+                 repository.cache, repository.name, seen)  # fmt: skip
 
 
 def seen_of(output: Output, seen: Mapping[str, str]) -> str:
