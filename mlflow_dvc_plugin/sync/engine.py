@@ -26,6 +26,7 @@ from mlflow_dvc_plugin.sync.tidy import is_gone, tidy
 from mlflow_dvc_plugin.sync.worktree import (
     Repository,
     entry_of,
+    homeless,
     loses_cache,
     repositories,
     seen_of,
@@ -121,6 +122,8 @@ class _Sync:
         self._ledger.problems.clear()
         for path, reason in broken.items():
             self._note(messages.broken(path, reason))
+        for path in homeless(self._worktree, found, self._seen):
+            self._note(messages.homeless(path))
         for one in found:
             if not self._dry_run:
                 share_with_main(self._worktree, one.repo.root)

@@ -46,6 +46,12 @@ def broken(path: str, reason: str) -> Problem:
                    f"mend {shlex.quote(path)}, then: mlflow-dvc sync")  # fmt: skip
 
 
+def homeless(path: str) -> Problem:
+    """Return the message for metadata without the DVC repository that it belongs to."""
+    text = f"{path} belongs to no DVC repository (no .dvc/config here): its data stays as it is"
+    return Problem(path, text, "git checkout COMMIT -- .dvc (from a commit that has it)")
+
+
 def busy(path: str, user: User) -> Problem:
     """Return the message for data that a running job uses."""
     text = f"{path} is left alone: {user.what} uses it"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin import gitrepo
@@ -18,6 +20,8 @@ from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
 from mlflow_dvc_plugin.sync.objects import Cache, own_cache
 
 _SECONDS = 120.0
+_STATES_OUTPUTS = re.compile(rb"^\s*outs:", re.MULTILINE)
+_ENOUGH = 1 << 20  # bytes
 
 
 @dataclass
@@ -60,6 +64,22 @@ def _read(root: str, worktree: Worktree, status: gitrepo.Status, facts: Facts) -
     site = dvcstate.site_cache_dir(repo.config.site_cache_dir)
     stated = followed(repo.metadata.outputs)
     return Repository(repo, cache, site, repo.config.links, stated)
+
+
+def homeless(worktree: Worktree, there: Sequence[Repository], paths: Iterable[str]) -> list[str]:
+    """Return those of the metadata files at ``paths`` that no DVC repository here holds.
+
+    A ``.dvc`` or ``dvc.lock`` that a conflict or a partial checkout has left without its
+    ``.dvc/config``; what only has such a name states no outputs.
+    """
+    roots = tuple("" if one.name == "." else f"{one.name}/" for one in there)
+    found = []
+    for path in paths:
+        if path.endswith((".dvc", "dvc.lock")) and not path.startswith(roots):
+            with contextlib.suppress(OSError), open(f"{worktree.toplevel}/{path}", "rb") as file:
+                if _STATES_OUTPUTS.search(file.read(_ENOUGH)):
+                    found.append(path)
+    return found
 
 
 def followed(outputs: Iterable[Output]) -> dict[str, Output]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Dvc, Git
-from versions import ONE, data_in, git_says
+from versions import ONE, TWO, data_in, git_says, refused, sync
 
 from mlflow_dvc_plugin.gitdir import find_worktree
 from mlflow_dvc_plugin.sync.events import state_folder
@@ -53,3 +53,17 @@ def test_a_link_of_ones_own_is_not_taken_away(linked: Path, git: Git, tmp_path: 
     (linked / ".dvc/config.local").symlink_to(tmp_path / "other.local")
     git("revert", "--no-edit", "HEAD")
     assert git("status", "--porcelain", "-uall") == "?? .dvc/config.local"
+
+
+def test_metadata_without_its_dvc_repository_is_named(linked: Path, git: Git) -> None:
+    (linked / "notes.dvc").write_text("a list: of something else\n")  # not DVC's
+    git("revert", "--no-edit", "HEAD")
+    said = refused("merge", "two")
+    assert "data/train.csv.dvc belongs to no DVC repository" in said and "notes" not in said
+    assert data_in(linked) == {}
+    code, said = sync("--dry-run")
+    assert code == 1 and "git checkout COMMIT -- .dvc" in said
+    (linked / "notes.dvc").unlink()
+    git_says("checkout", "two", "--", ".dvc", "data")
+    assert data_in(linked) == TWO
+    assert sync()[0] == 0
