@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks import repositories
-from benchmarks.processes import Packages, packages
+from benchmarks.processes import Packages, hook_python, packages
 
 _SIZES = {
     "small": repositories.SMALL,
@@ -23,6 +23,7 @@ class Bench:
     base: str
     quick: bool = False
     _packages: list[Packages] = field(default_factory=list)
+    _python: list[str] = field(default_factory=list)
 
     @property
     def packages(self) -> Packages:
@@ -30,6 +31,13 @@ class Bench:
         if not self._packages:
             self._packages.append(packages(self.base))
         return self._packages[0]
+
+    @property
+    def python(self) -> str:
+        """Return the Python of the hooks, with the plugin as a user installs it."""
+        if not self._python:
+            self._python.append(hook_python(self.base, self.packages))
+        return self._python[0]
 
     def rounds(self, count: int, least: int = 3) -> int:
         """Return how many rounds to do of ``count``."""

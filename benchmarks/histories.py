@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 from benchmarks import repositories
 from benchmarks.bench import Bench
 
 CHANGED = "data/part00/table0000.csv"
 _CHANGED_FILES = 10
+READ_LISTING = "import json, sys; json.load(open(sys.argv[1], encoding='utf-8'))"
 
 
 def history(bench: Bench, name: str) -> str:
@@ -32,16 +32,22 @@ def history(bench: Bench, name: str) -> str:
 def hooks_folder(bench: Bench, repo: str, kind: str) -> str:
     """Return a folder with these hooks: ``none``, ``empty``, ``ours`` or ``dvc``."""
     folder = os.path.join(bench.base, f"hooks-{os.path.basename(repo)}-{kind}")
-    if not os.path.isdir(folder):
-        os.makedirs(folder)
-        for event, text in _HOOKS[kind]().items():
-            path = os.path.join(folder, event)
-            with open(path, "wb") as file:
-                file.write(text)
-            os.chmod(path, 0o755)
-        if kind == "ours":
-            _hook(repo, "post-checkout")  # as `mlflow-dvc install` leaves it: once in sync
+    os.makedirs(folder, exist_ok=True)
+    for event, text in _HOOKS[kind](bench.python).items():
+        path = os.path.join(folder, event)
+        with open(path, "wb") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+    if kind == "ours":
+        _hook(bench, repo, "post-checkout")  # as `mlflow-dvc install` leaves it: once in sync
     return folder
+
+
+def listing(repo: str) -> str:
+    """Return the path of the directory's ``.dir`` object, of the version that is checked out."""
+    with open(os.path.join(repo, repositories.FOLDER_OUTPUT + ".dvc"), encoding="utf-8") as file:
+        md5 = file.read().partition("md5: ")[2].split()[0]
+    return os.path.join(repo, ".dvc", "cache", "files", "md5", md5[:2], md5[2:])
 
 
 def least_work(repo: str) -> None:
@@ -111,29 +117,34 @@ def _commit_on(root: str, branch: str, files: dict[str, bytes]) -> None:
     _git(root, "checkout", "--quiet", "main")
 
 
-def _ours() -> dict[str, bytes]:
+def _ours(python: str) -> dict[str, bytes]:
     from mlflow_dvc_plugin.sync.events import EVENTS
     from mlflow_dvc_plugin.sync.scripts import script
 
-    return {event: script(event, sys.executable) for event in EVENTS}
+    return {event: script(event, python) for event in EVENTS}
 
 
-def _of_dvc() -> dict[str, bytes]:
+def _of_dvc(python: str) -> dict[str, bytes]:
     return {
-        event: f'#!/bin/sh\nexec "{sys.executable}" -m dvc git-hook {event} "$@"\n'.encode()
+        event: f'#!/bin/sh\nexec "{python}" -m dvc git-hook {event} "$@"\n'.encode()
         for event in ("post-checkout", "pre-commit", "pre-push")
     }
 
 
-def _empty() -> dict[str, bytes]:
-    return dict.fromkeys(_ours(), b"#!/bin/sh\nexit 0\n")
+def _empty(python: str) -> dict[str, bytes]:
+    return dict.fromkeys(_ours(python), b"#!/bin/sh\nexit 0\n")
 
 
-_HOOKS = {"none": dict[str, bytes], "empty": _empty, "ours": _ours, "dvc": _of_dvc}
+def _none(python: str) -> dict[str, bytes]:
+    del python
+    return {}
 
 
-def _hook(root: str, event: str) -> None:
-    command = [sys.executable, "-m", "mlflow_dvc_plugin.hook", event]
+_HOOKS = {"none": _none, "empty": _empty, "ours": _ours, "dvc": _of_dvc}
+
+
+def _hook(bench: Bench, root: str, event: str) -> None:
+    command = [bench.python, "-m", "mlflow_dvc_plugin.hook", event]
     subprocess.run(command, cwd=root, check=True)
 
 

@@ -64,6 +64,20 @@ class Packages:
         return _python(folder, ["-S", *options, "-c", code], {"PYTHONPATH": path})
 
 
+def hook_python(base: str, installed: Packages) -> str:
+    """Return a Python in which the plugin is installed as from a wheel.
+
+    The development environment finds it with code of its own that every start of Python runs.
+    """
+    folder = os.path.join(base, "python")
+    python = os.path.join(folder, "bin", "python")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", folder], check=True)
+    site = sysconfig.get_path("purelib", vars={"base": folder, "platbase": folder})
+    with open(os.path.join(site, "packages.pth"), "w", encoding="utf-8") as file:
+        file.write(f"{installed.ours}\n{installed.rest}\n")
+    return python
+
+
 def packages(base: str) -> Packages:
     """Link what is installed for this Python into two folders below ``base``."""
     found = Packages(*(os.path.join(base, kind, "site-packages") for kind in ("rest", "ours")))

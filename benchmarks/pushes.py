@@ -37,8 +37,8 @@ def push(bench: Bench) -> list[Row]:
             for name in objects[:: len(objects) // _LACKING][:_LACKING]:
                 client.delete_object(Bucket=_BUCKET, Key=f"files/md5/{name[:2]}/{name[2:]}")
 
-        ours = timed(lambda: _pre_push(repo), lacking, lambda: _complete(there, objects))
-        dvc = timed(lambda: _dvc_push(repo), lacking)
+        ours = timed(lambda: _pre_push(bench, repo), lacking, lambda: _complete(there, objects))
+        dvc = timed(lambda: _dvc_push(bench, repo), lacking)
         base = interleave({"": ours}, bench.rounds(8), warm_up=1)[""]
         theirs = interleave({"": dvc}, 1, warm_up=0)[""]
         plain = _nothing(bench, repo)
@@ -52,23 +52,23 @@ def push(bench: Bench) -> list[Row]:
 def _nothing(bench: Bench, repo: str) -> Times:
     """Time pre-push where the remote has the commits already."""
     _git(repo, "update-ref", "refs/remotes/origin/main", "HEAD")
-    times = interleave({"": timed(lambda: _pre_push(repo))}, bench.rounds(8), warm_up=1)[""]
+    times = interleave({"": timed(lambda: _pre_push(bench, repo))}, bench.rounds(8), warm_up=1)[""]
     _git(repo, "update-ref", "-d", "refs/remotes/origin/main")
     return times
 
 
-def _pre_push(repo: str) -> None:
+def _pre_push(bench: Bench, repo: str) -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repo, capture_output=True, check=True)
     line = f"refs/heads/main {head.stdout.decode().strip()} refs/heads/main {'0' * 40}\n"
-    command = [sys.executable, "-m", "mlflow_dvc_plugin.hook", "pre-push", "origin", "there"]
+    command = [bench.python, "-m", "mlflow_dvc_plugin.hook", "pre-push", "origin", "there"]
     done = subprocess.run(command, cwd=repo, input=line.encode(), capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr.decode())
 
 
-def _dvc_push(repo: str) -> None:
+def _dvc_push(bench: Bench, repo: str) -> None:
     """Push with DVC, which takes minutes: it is stopped after two, and the row says so."""
-    command = [sys.executable, "-m", "dvc", "push", "--quiet", "--all-commits"]
+    command = [bench.python, "-m", "dvc", "push", "--quiet", "--all-commits"]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(command, cwd=repo, check=True, timeout=_PATIENCE)
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mlflow_dvc_plugin.capture.broken import MetadataError
+
+# What DVC writes for one output, in which nothing is a quoted or a numeric text: a hash of digits
+# alone, or with an "e" among them, would be one.
+_PLAIN = re.compile(
+    rb"outs:\n- md5: (?!0b)(?=[0-9e]*[abcdf])([0-9a-f]{32}(?:\.dir)?)\n  size: ([0-9]{1,18})\n"
+    rb"(?:  nfiles: ([0-9]{1,18})\n)?  hash: md5\n  path: ([A-Za-z_][A-Za-z0-9_./-]*)\n"
+)
+_WORDS = (b"true", b"false", b"null")
 
 
 def parse(data: bytes) -> Any:
@@ -13,6 +22,9 @@ def parse(data: bytes) -> Any:
     Raises MetadataError for what DVC refuses too: bytes that are not UTF-8, broken YAML, conflict
     markers, duplicate keys, more than one document.
     """
+    plain = _PLAIN.fullmatch(data)
+    if plain and plain[4].lower() not in _WORDS:
+        return _document(*plain.groups())
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -21,3 +33,9 @@ def parse(data: bytes) -> Any:
     from mlflow_dvc_plugin.capture.yamlloader import load
 
     return load(text)
+
+
+def _document(md5: bytes, size: bytes, nfiles: bytes | None, path: bytes) -> Any:
+    """Return what YAML reads in such a file, which takes a hundredth of the time."""
+    counts = {"size": int(size), **({"nfiles": int(nfiles)} if nfiles else {})}
+    return {"outs": [{"md5": md5.decode(), **counts, "hash": "md5", "path": path.decode()}]}

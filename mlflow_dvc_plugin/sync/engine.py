@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin import gitrepo
@@ -15,7 +15,7 @@ from mlflow_dvc_plugin.sync import messages
 from mlflow_dvc_plugin.sync.change import Change, Stays
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.fetching import fetch
-from mlflow_dvc_plugin.sync.gate import Gate
+from mlflow_dvc_plugin.sync.gate import Gate, Taken
 from mlflow_dvc_plugin.sync.incoming import incoming
 from mlflow_dvc_plugin.sync.journal import announced, forget
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
@@ -63,9 +63,9 @@ def sync(
     os.makedirs(folder, exist_ok=True)
     with one_at_a_time(folder):
         gate = Gate(worktree, folder)
-        seen = gate.take()
+        taken = gate.take()
         ledger = Ledger.read(folder)
-        work = _Sync(worktree, ledger, seen, _How(dry_run, every, index))
+        work = _Sync(worktree, ledger, taken, _How(dry_run, every, index))
         for path, entry in announced(folder):
             ledger.expect(path, entry)
         try:
@@ -98,12 +98,10 @@ def _save(ledger: Ledger, folder: str, report: Report) -> bool:
 class _Sync:
     """One sync of one worktree."""
 
-    def __init__(
-        self, worktree: Worktree, ledger: Ledger, seen: Mapping[str, str], how: _How
-    ) -> None:
+    def __init__(self, worktree: Worktree, ledger: Ledger, taken: Taken, how: _How) -> None:
         self._worktree = worktree
         self._ledger = ledger
-        self._seen = seen
+        self._seen, self._untracked = taken
         self._dry_run = how.dry_run
         self._every = how.every
         self._index = how.index
@@ -112,7 +110,7 @@ class _Sync:
         self.report = Report(known=frozenset(ledger.problems.values()))
 
     def run(self) -> None:
-        found = repositories(self._worktree, self._ledger)
+        found = repositories(self._worktree, self._ledger, self._untracked)
         named = {path for one in found for path in (out.path for out in one.repo.metadata.outputs)}
         for one in found if self._index else ():
             coming = incoming(self._worktree, one.repo.root, self._index)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git
@@ -19,6 +20,24 @@ from mlflow_dvc_plugin.sync.quick import PATTERNS
 
 _NEW = ".new"
 _SCRATCH = ".index"
+_ENDINGS = tuple(pattern[1:].encode() for pattern in PATTERNS)
+
+
+class _Entry(NamedTuple):
+    """A metadata file in Git's index: "tag mode id stage", and its name."""
+
+    facts: bytes
+    name: bytes
+
+
+class Taken(NamedTuple):
+    """``seen``: the identity of each metadata file on disk, by its path below the toplevel.
+
+    ``untracked``: all that is neither in Git's index nor ignored; a nested repository as ``name/``.
+    """
+
+    seen: dict[str, str]
+    untracked: tuple[str, ...]
 
 
 class Gate:
@@ -31,16 +50,18 @@ class Gate:
         self._sparse = os.path.join(folder, "sparse")
         os.makedirs(folder, exist_ok=True)
 
-    def take(self) -> dict[str, str]:
-        """Write down what is there now; raises GitError, OSError.
-
-        Returns the identity of each metadata file on disk, by its path below the toplevel.
-        """
+    def take(self) -> Taken:
+        """Write down what is there now; raises GitError, OSError."""
         root = self._worktree.toplevel
         self._clear()
-        self._take_tracked(root)
-        names = call_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--", *PATTERNS)
-        there = _existing(root, names.split(b"\0"))
+        listed = call_git(root, "ls-files", "-z", "-s", "-t", "--", *PATTERNS)
+        with open(self._sparse + _NEW, "wb") as file:
+            file.write(listed)
+        entries = [_Entry(*line.split(b"\t", 1)) for line in listed.split(b"\0")[:-1]]
+        self._take_tracked(root, entries)
+        others = call_git(root, "ls-files", "-z", "-o", "--exclude-standard").split(b"\0")[:-1]
+        untracked = [name for name in others if name.endswith(_ENDINGS)]
+        there = _existing(root, [*(entry.name for entry in entries), *untracked])
         if any(os.path.islink(os.path.join(os.fsencode(root), name)) for name in there):
             # What a link leads to may change without it: no gate.
             with contextlib.suppress(FileNotFoundError):
@@ -49,8 +70,10 @@ class Gate:
             self._index + _NEW, "update-index", "-z", "--add", "--info-only", "--stdin",
             stdin=b"\0".join(there),
         )  # fmt: skip
-        return {os.fsdecode(name): _identity(os.path.join(os.fsencode(root), name))
-                for name in there}  # fmt: skip
+        return Taken(
+            {os.fsdecode(name): _identity(os.path.join(os.fsencode(root), name)) for name in there},
+            tuple(map(os.fsdecode, others)),
+        )
 
     def _clear(self) -> None:
         """Remove what a sync left behind that was killed; a Git index lock would stop all others.
@@ -64,26 +87,25 @@ class Gate:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def _take_tracked(self, root: str) -> None:
-        """Write the tree and the list.
+    def _take_tracked(self, root: str, entries: Sequence[_Entry]) -> None:
+        """Write the tree.
 
-        There is no tree, and no gate, in a conflict, and while a file is deleted: nothing would
-        tell when it comes back.
+        There is none, and no gate, in a conflict, and while a file is deleted: nothing would tell
+        when it comes back.
         """
-        listed = call_git(root, "ls-files", "-z", "-s", "-t", "--", *PATTERNS)
-        with open(self._sparse + _NEW, "wb") as file:
-            file.write(listed)
-        entries = listed.split(b"\0")[:-1]
-        if any(entry.split(b"\t")[0][-1:] != b"0" for entry in entries):
+        folder = os.path.join(os.fsencode(root), b"")
+        if any(
+            not entry.facts.endswith(b" 0")  # its stage in a conflict
+            or (entry.facts[:1] != b"S" and not os.path.lexists(folder + entry.name))
+            for entry in entries
+        ):
             return
-        if call_git(root, "ls-files", "-z", "-d", "--", *PATTERNS):
-            return
+        stated = b"\0".join(entry.facts[2:] + b"\t" + entry.name for entry in entries)
         scratch = self._tracked + _SCRATCH
-        self._in_index(scratch, "read-tree", "--empty")
-        stated = b"\0".join(entry[2:] for entry in entries)  # less the tag
         self._in_index(scratch, "update-index", "-z", "--index-info", stdin=stated)
         tree = self._in_index(scratch, "write-tree")
-        os.unlink(scratch)
+        with contextlib.suppress(FileNotFoundError):  # Git writes no empty index
+            os.unlink(scratch)
         with open(self._tracked + _NEW, "wb") as file:
             file.write(tree)
 

@@ -21,7 +21,7 @@ from mlflow_dvc_plugin.sync.bounds import is_reserved
 
 _MODE = 0o444
 _MD5 = 32
-_MD5S = re.compile(r"(?:[0-9a-f]{32}\n)*")
+_HEX = re.compile("[0-9a-f]*")
 # In names between line breaks: a part that begins with a dot or is empty, a NUL, and what Windows
 # takes for a separator.
 _ODD = ("\n.", "/.", "\n/", "//", "/\n", "\n\n", "\0", "\\")
@@ -82,15 +82,22 @@ class Cache:
             data = _read(self.path(value, scheme))
             if hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir" != value:
                 return None
-            found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
+            found = _rows(data)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        if not (
-            _all_inside(found) and _MD5S.fullmatch("".join(f"{md5}\n" for md5 in found.values()))
-        ):
+        if not _all_inside(found):
             return None
         self._listings[value, scheme] = found
         return found
+
+
+def _rows(data: bytes) -> dict[str, str]:
+    """Return relative path -> md5 of a listing; raises ValueError, KeyError, TypeError."""
+    found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
+    md5s = found.values()
+    if not set(map(len, md5s)) <= {_MD5} or not _HEX.fullmatch("".join(md5s)):
+        raise ValueError("not all are hashes")
+    return found
 
 
 def _read(path: str) -> bytes:

@@ -45,12 +45,17 @@ class Repository:
         return {**self.repo.metadata.broken, **self.repo.unread}
 
 
-def repositories(worktree: Worktree, ledger: Ledger) -> list[Repository]:
-    """Return the DVC repositories of the worktree, those with data left behind included."""
-    status = gitrepo.status(worktree, _SECONDS)
+def repositories(
+    worktree: Worktree, ledger: Ledger, untracked: tuple[str, ...]
+) -> list[Repository]:
+    """Return the DVC repositories of the worktree, those with data left behind included.
+
+    ``untracked`` as in :class:`gitrepo.Status`.
+    """
+    status = gitrepo.Status(None, None, (), untracked)
     facts = Facts()
     listed, _ = facts.git.metadata(worktree, Deadline(_SECONDS))
-    roots = set(places.nested_dvc_roots(worktree.toplevel, [*listed, *(status.untracked or ())]))
+    roots = set(places.nested_dvc_roots(worktree.toplevel, [*listed, *untracked]))
     roots.add(worktree.toplevel)
     roots.update(os.path.join(worktree.toplevel, entry.root) for entry in ledger.outputs.values())
     there = [root for root in map(os.path.normpath, roots) if os.path.isdir(f"{root}/.dvc")]
