@@ -142,10 +142,10 @@ class _Store:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, _store_errors()):
-            return
-        from mlflow_dvc_plugin.tracking import one_line, shown, tracking_uri
+        from mlflow_dvc_plugin.tracking import one_line, shown, store_errors, tracking_uri
 
+        if error is None or not isinstance(error, store_errors()):
+            return
         uri = tracking_uri()
         if getattr(error, "error_code", "") in _NO_SUCH_RUN:
             raise MlflowDvcError(
@@ -156,13 +156,3 @@ class _Store:
             f"the tracking store {shown(uri)} cannot be used: {one_line(error, uri)}",
             "mlflow-dvc doctor",
         ) from error
-
-
-def _store_errors() -> tuple[type[Exception], ...]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError:  # mlflow-skinny has no SQL store
-        return MlflowException, OSError
-    return MlflowException, OSError, SQLAlchemyError

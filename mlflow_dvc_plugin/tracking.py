@@ -73,6 +73,17 @@ def require(uri: str, seconds: float) -> None:
         raise _unreachable(uri, one_line(failed[0], uri))
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions with which MLflow's stores fail."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:  # mlflow-skinny has no SQL store
+        return MlflowException, OSError
+    return MlflowException, OSError, SQLAlchemyError
+
+
 def one_line(error: BaseException, uri: str = "") -> str:
     """Return the error's text in one line that a person reads, without the URI's password."""
     text = " ".join(str(error).split()) or type(error).__name__

@@ -48,6 +48,17 @@ class Remote:
         """Ask DVC's file system. Raises whatever the file system raises."""
         return bool(self._fs.exists(path))
 
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a small object, None where there is none; raises MlflowDvcError."""
+        try:
+            with self._fs.open(path, "rb") as file:
+                return bytes(file.read())
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            # Each kind of storage has exceptions of its own.
+            raise MlflowDvcError(f"DVC remote '{self.name}': {first_line(error)}") from error
+
     def upload(
         self, sources: Mapping[str, str], legacy: bool, done: Callable[[], None]
     ) -> dict[str, BaseException]:

@@ -84,10 +84,12 @@ def _plans(worktree: Worktree, groups: Groups, tip: str) -> list[Plan]:
 
 def _by_name(worktree: Worktree, groups: Groups, tip: str, stores: dict[str, Store]) -> Groups:
     """Put the default remote's name where an output names none; leave out what has no remote."""
+    from mlflow_dvc_plugin.sync.stores import store_of
+
     named: Groups = {}
     for (root, own, legacy), objects in groups.items():
         if root not in stores:
-            stores[root] = _store(worktree, root, tip)
+            stores[root] = store_of(worktree, root, tip)
         name = own or stores[root].default
         if name is None:
             where = f" in {root}" if root else ""
@@ -99,17 +101,6 @@ def _by_name(worktree: Worktree, groups: Groups, tip: str, stores: dict[str, Sto
         for wanted, origin in objects.items():
             found.setdefault(wanted, origin)
     return named
-
-
-def _store(worktree: Worktree, root: str, tip: str) -> Store:
-    from mlflow_dvc_plugin.capture.files import CommitFiles
-    from mlflow_dvc_plugin.dvcrepo.remote import open_store
-
-    here = os.path.join(worktree.toplevel, root) if root else worktree.toplevel
-    main = os.path.normpath(os.path.join(worktree.main, root)) if worktree.main else None
-    checked_out = os.path.isfile(os.path.join(here, ".dvc", "config"))
-    files = None if checked_out else CommitFiles(worktree.toplevel, tip)
-    return open_store(here, main, files)
 
 
 def _upload(plans: Iterable[Plan]) -> int:

@@ -1,0 +1,60 @@
+"""The run behind a registered model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.record import Record, record
+from mlflow_dvc_plugin.lineage.store import store_errors
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))\Z")
+_LOGGED = re.compile(r"models:/(?P<id>m-[0-9a-zA-Z]+)\Z")
+
+
+def run_of_model(client: Any, uri: str) -> Record:
+    """Return the run of ``models:/name/version``, ``models:/name@alias`` or ``models:/m-…``.
+
+    A version may have neither run id nor model id: its source then names the LoggedModel. Raises
+    MlflowDvcError.
+    """
+    logged = _LOGGED.match(uri)
+    if logged:
+        return _run_of_logged(client, logged["id"], uri)
+    version = _version(client, uri)
+    if version.run_id:
+        with store_errors():
+            return record(client.get_run(version.run_id))
+    source = _LOGGED.match(version.source or "")
+    model_id = getattr(version, "model_id", None) or (source["id"] if source else None)
+    if not model_id:
+        raise MlflowDvcError(f"{uri} names neither a run nor a logged model: {version.source}")
+    return _run_of_logged(client, model_id, uri)
+
+
+def _version(client: Any, uri: str) -> Any:
+    match = _URI.match(uri)
+    if match is None:
+        raise MlflowDvcError(
+            f"{uri} is no registered model", "models:/<name>/<version> or models:/<name>@<alias>"
+        )
+    with store_errors():
+        if match["alias"]:
+            return client.get_model_version_by_alias(match["name"], match["alias"])
+        return client.get_model_version(match["name"], match["version"])
+
+
+def _run_of_logged(client: Any, model_id: str, uri: str) -> Record:
+    with store_errors():
+        model = client.get_logged_model(model_id)
+        if model.source_run_id:
+            return record(client.get_run(model.source_run_id))
+    if "dvc.schema" not in model.tags:
+        raise MlflowDvcError(f"{uri} was logged outside a run, and carries no tags of its own")
+    # The context's tags stand on the model itself: it is as good as a run.
+    return Record(
+        run_id=model.model_id, name=model.name, experiment_id=model.experiment_id,
+        status=str(model.status), start=model.creation_timestamp,
+        end=model.last_updated_timestamp, params=model.params or {}, metrics={}, tags=model.tags,
+    )  # fmt: skip

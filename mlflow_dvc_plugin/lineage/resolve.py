@@ -1,0 +1,58 @@
+"""The run that a person means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mlflow_dvc_plugin import tracking
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.models import run_of_model
+from mlflow_dvc_plugin.lineage.record import Record
+from mlflow_dvc_plugin.lineage.store import experiment_ids, quoted, search
+
+_HEX = re.compile(r"[0-9a-f]{4,32}\Z")
+_LOOK = "look it up in mlflow ui, or name the store: export MLFLOW_TRACKING_URI=..."
+
+
+def find(client: Any, text: str) -> Record:
+    """Return the run that RUN means; raises MlflowDvcError when it is none, several, or deleted.
+
+    A run id, a unique prefix of one, the name of a DVC experiment, ``models:/name/version`` or
+    ``models:/name@alias``.
+    """
+    if text.startswith("models:/"):
+        return run_of_model(client, text)
+    everywhere = experiment_ids(client)
+    if _HEX.match(text):
+        found = list(search(client, everywhere, f"attributes.run_id LIKE '{text}%'", limit=3))
+        if found:
+            return _only(text, found)
+        _refuse_deleted(client, everywhere, text)
+    query = f"tags.`dvc.exp` = {quoted(text)}"
+    newest = ("attributes.start_time DESC",)
+    found = list(search(client, everywhere, query, order=newest, limit=3))
+    if not found:
+        shown = tracking.shown(tracking.tracking_uri())
+        raise MlflowDvcError(f"there is no run and no DVC experiment '{text}' in {shown}", _LOOK)
+    return _only(text, found)
+
+
+def find_all(client: Any, texts: Iterable[str]) -> list[Record]:
+    """Return the runs that several RUN mean, each once."""
+    return list({one.run_id: one for one in (find(client, text) for text in texts)}.values())
+
+
+def _only(text: str, found: Sequence[Record]) -> Record:
+    if len(found) > 1:
+        some = ", ".join(one.run_id for one in found)
+        raise MlflowDvcError(f"'{text}' means several runs ({some} ...)", "give more of the id")
+    return found[0]
+
+
+def _refuse_deleted(client: Any, experiments: Sequence[str], text: str) -> None:
+    query = f"attributes.run_id LIKE '{text}%'"
+    for one in search(client, experiments, query, limit=1, deleted=True):
+        hint = f"mlflow runs restore --run-id {one.run_id}"
+        raise MlflowDvcError(f"the run {one.run_id} is deleted", hint)
