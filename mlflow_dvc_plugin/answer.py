@@ -7,11 +7,12 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.capture.facts import Facts
-from mlflow_dvc_plugin.capture.live import Progress, capture
+from mlflow_dvc_plugin.capture.live import Keep, Progress, capture
 from mlflow_dvc_plugin.capture.marker import Markers
 from mlflow_dvc_plugin.config import VARIABLES, Settings, quick_budget
 from mlflow_dvc_plugin.provenance import Code, Data, Provenance
@@ -57,27 +58,31 @@ class Process:
             # Not `<`: within one tick of the clock nobody can tell which came first.
             stale = self._begun <= asked if starting else self._begun < asked - _BURST
             if stale or self._place != place:
-                self._last = self._capture(budget, begun - asked)
+                self._last = self._capture(budget, begun - asked, starting)
                 self._begun, self._place = begun, place
             return dict(self._last[0]), self._last[1]
         finally:
             self._lock.release()
 
-    def _capture(self, budget: float, waited: float) -> tuple[dict[str, str], Provenance]:
+    def _capture(
+        self, budget: float, waited: float, starting: bool
+    ) -> tuple[dict[str, str], Provenance]:
         progress = Progress()
-        provenance, settings = self._in_time(budget, waited, progress)
+        facts = self._facts = self._facts or Facts()
+        provenance, settings = self._in_time(
+            budget, progress, lambda: self._look(facts, waited, progress, starting)
+        )
         if provenance is None:
             provenance = _unknown(progress)
         return to_tags(provenance, settings.output_tags if settings else 0), provenance
 
     def _in_time(
-        self, budget: float, waited: float, progress: Progress
+        self, budget: float, progress: Progress, look: Callable[[], tuple[Provenance, Settings]]
     ) -> tuple[Provenance | None, Settings | None]:
         """Capture in a thread of its own, and leave it behind when it does not come back."""
         if self._left is not None and not self._left.done(0):
             return None, None
-        facts = self._facts = self._facts or Facts()
-        asked = Background(lambda: self._look(facts, waited, progress))
+        asked = Background(look)
         done = asked.done(budget + _GRACE)
         if not done and progress.budget is not None and progress.budget > budget:
             done = asked.done(progress.budget - budget)
@@ -88,8 +93,11 @@ class Process:
             return None, None
         return asked.result()
 
-    def _look(self, facts: Facts, waited: float, progress: Progress) -> tuple[Provenance, Settings]:
-        found = capture(facts, waited=waited, progress=progress)
+    def _look(
+        self, facts: Facts, waited: float, progress: Progress, starting: bool
+    ) -> tuple[Provenance, Settings]:
+        keep: Keep = "new" if starting else "known"
+        found = capture(facts, waited=waited, progress=progress, keep=keep)
         if found[0].data is not None:
             self._markers.hold(found[0].data.root)
         return found

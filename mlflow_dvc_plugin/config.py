@@ -17,6 +17,7 @@ from typing import Any
 class Settings:
     """``budget`` is in seconds; ``inputs`` and ``models`` are patterns, None for the default.
 
+    ``snapshot`` says what is kept of a dirty tree: ``code``, ``tracked`` or ``off``.
     The rest is for the Git hooks; ``max_file_size`` is in MB (10 ** 6 bytes).
     """
 
@@ -24,6 +25,7 @@ class Settings:
     inputs: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
     output_tags: int = 20
+    snapshot: str = "code"
     fetch: bool = False
     strict_hooks: bool = False
     drift: str = "block"
@@ -37,6 +39,7 @@ VARIABLES = {
     "inputs": "MLFLOW_DVC_INPUTS",
     "models": "MLFLOW_DVC_MODELS",
     "output_tags": "MLFLOW_DVC_OUTPUT_TAGS",
+    "snapshot": "MLFLOW_DVC_SNAPSHOT",
     "fetch": "MLFLOW_DVC_FETCH",
     "strict_hooks": "MLFLOW_DVC_STRICT_HOOKS",
     "drift": "MLFLOW_DVC_DRIFT",
@@ -50,6 +53,7 @@ ALLOWED = {
     "inputs": "a list of patterns (in the variable: separated by commas)",
     "models": "a list of patterns (in the variable: separated by commas)",
     "output_tags": "a whole number from 0 to 20",
+    "snapshot": "code, tracked or off",
     "fetch": _SWITCH,
     "strict_hooks": _SWITCH,
     "drift": "block or warn",
@@ -145,7 +149,15 @@ def _switch(value: object) -> bool | None:
 
 
 def _drift(value: object) -> str | None:
-    return value if value in ("block", "warn") and isinstance(value, str) else None
+    return _word(value, ("block", "warn"))
+
+
+def _snapshot(value: object) -> str | None:
+    return _word(value, ("code", "tracked", "off"))
+
+
+def _word(value: object, words: tuple[str, ...]) -> str | None:
+    return value if value in words and isinstance(value, str) else None
 
 
 def _count(value: object) -> int | None:
@@ -168,6 +180,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "inputs": _patterns,
     "models": _patterns,
     "output_tags": _count,
+    "snapshot": _snapshot,
     "fetch": _switch,
     "strict_hooks": _switch,
     "drift": _drift,

@@ -96,7 +96,9 @@ class Code:
     """The Git worktree that the running code belongs to.
 
     ``dirty`` and ``untracked`` are None when Git did not answer. ``dirty_paths`` are what makes
-    the tree dirty: changed tracked files, and loaded code that HEAD does not hold.
+    the tree dirty: changed tracked files, and loaded code that HEAD does not hold. ``snapshot`` is
+    the commit that keeps a dirty tree, ``incomplete`` says what of the run is not in it, or why
+    there is none; only when it is empty, ``tree`` is that of the snapshot.
     """
 
     toplevel: str
@@ -107,6 +109,8 @@ class Code:
     tree: str | None = None
     untracked: int | None = None
     remote_url: str | None = None
+    snapshot: str | None = None
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

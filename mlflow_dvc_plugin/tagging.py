@@ -97,7 +97,7 @@ def _capture() -> tuple[Provenance, dict[str, str]]:
     from mlflow_dvc_plugin.capture.live import Facts, capture
     from mlflow_dvc_plugin.tags import to_tags
 
-    provenance, settings = capture(Facts())
+    provenance, settings = capture(Facts(), keep="new")
     provenance = replace(provenance, source="manual")
     return provenance, to_tags(provenance, settings.output_tags)
 

@@ -115,6 +115,10 @@ def _code_tags(code: Code) -> dict[str, str]:
         tags["git.tree"] = code.tree
     if code.untracked:
         tags["git.untracked"] = str(code.untracked)
+    if code.snapshot:
+        tags["git.snapshot"] = code.snapshot
+    if code.incomplete:
+        tags["git.snapshot.incomplete"] = _capped_list(code.incomplete)
     return tags
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,17 @@ from typing import Any, Protocol
 
 import pytest
 
-pytest_plugins = ("stores", "services", "hostile", "s3", "s3proxy", "s3users", "versions", "mounts")
+pytest_plugins = (
+    "stores",
+    "services",
+    "hostile",
+    "s3",
+    "s3proxy",
+    "s3users",
+    "versions",
+    "mounts",
+    "snapshotting",
+)
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 GIT_CONFIG = """\
@@ -62,6 +73,8 @@ class PythonIn(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's settings away before a test module imports MLflow or DVC."""
+    # In a job in the background it is ignored, and every process that a test starts inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # its environment is the one made here by the process that started it
     os.environ.setdefault("TESTS_REAL_HOME", os.path.expanduser("~"))

@@ -101,7 +101,9 @@ def test_changed_code_between_two_runs_shows_in_the_second(repo: Path, git: Git)
     git("checkout", "-q", "train.py")
     third = run_tags()
     assert [each[DIRTY] for each in (first, second, third)] == ["false", "true", "false"]
-    assert first["git.tree"] == third["git.tree"] and "git.tree" not in second
+    assert first["git.tree"] == third["git.tree"] == git("rev-parse", "HEAD^{tree}")
+    assert second["git.tree"] == git("rev-parse", f"{second['git.snapshot']}^{{tree}}")
+    assert "git.snapshot" not in first and second["git.tree"] != first["git.tree"]
 
 
 @pytest.mark.usefixtures("provider")

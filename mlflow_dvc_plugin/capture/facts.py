@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mlflow_dvc_plugin.capture.code import GitFacts, stat_key
 from mlflow_dvc_plugin.capture.dvcconfig import DvcConfig, config_files, read_config
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.config import Settings, read_settings, settings_identity
+
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.capture.snapshots import Snapshots
 
 
 @dataclass
@@ -19,6 +24,13 @@ class Facts:
     _stores: dict[str, Store] = field(default_factory=dict)
     _settings: tuple[object, tuple[Settings, list[str]]] | None = None
     _config: tuple[object, DvcConfig] | None = None
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """What was kept of dirty trees; a clean one does not even import it."""
+        from mlflow_dvc_plugin.capture.snapshots import Snapshots
+
+        return Snapshots()
 
     def store(self, root: str) -> Store:
         """Return the store of the DVC repository at ``root``, with what others have learned."""

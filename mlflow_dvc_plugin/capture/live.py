@@ -6,7 +6,8 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import places
@@ -18,12 +19,14 @@ from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.capture.inputs import Rules
 from mlflow_dvc_plugin.config import Settings
+from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import GitError, Status
 from mlflow_dvc_plugin.provenance import Code, Data, Provenance, Stage
 
 __all__ = ["Facts", "Progress", "capture"]
 
+Keep = Literal["new", "known", "nothing"]
 # Seconds that a capture gets even when waiting has used its budget up.
 _LEAST = 0.5
 
@@ -38,19 +41,21 @@ class Progress:
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
-def capture(
+def capture(  # noqa: PLR0913
     facts: Facts,
     budget: float | None = None,
     progress: Progress | None = None,
     *,
     waited: float = 0.0,
     thorough: bool = False,
+    keep: Keep = "nothing",
 ) -> tuple[Provenance, Settings]:
     """Establish the code and data of this process, now.
 
     ``budget`` is in seconds, the setting when None, and ``waited`` seconds of it are over already;
     ``thorough`` takes whatever time it needs. What is not answered in time is ``unknown``.
-    ``progress`` is filled on the way.
+    ``progress`` is filled on the way. ``keep`` says what becomes of a dirty tree: a ``new``
+    snapshot at a run's start, the ``known`` one if nothing has changed since, or ``nothing``.
     """
     progress = progress or Progress()
     begin = places.start(progress.warnings)
@@ -72,6 +77,9 @@ def capture(
                 progress.code = capture_code(
                     code, status, facts.git, deadline, progress.warnings, written
                 )
+            if keep != "nothing" and status is not None and settings.snapshot != "off":
+                with _part(progress, "the snapshot"):
+                    _keep(progress, code, status, facts, deadline, settings.snapshot, keep == "new")
         if repo is not None and progress.data is None:
             with _part(progress, "the data"):
                 rules = Rules(settings.inputs, settings.models)
@@ -86,6 +94,39 @@ def capture(
     ), settings
 
 
+def _keep(  # noqa: PLR0913, PLR0917
+    progress: Progress, worktree: Worktree, status: Status, facts: Facts, deadline: Deadline,
+    kind: str, new: bool,
+) -> None:  # fmt: skip
+    """Keep a dirty tree as a commit; why that cannot be done is said, and stops nothing."""
+    code = progress.code
+    if code is None or not code.dirty:
+        return
+    from mlflow_dvc_plugin.capture.kept import FullError
+    from mlflow_dvc_plugin.capture.snapshots import Differs
+
+    changed, hidden = set(status.changed), set(facts.git.index(worktree, deadline).hidden)
+    others = [path for path in code.dirty_paths if path not in changed]
+    differs = Differs(
+        status,
+        loaded=[path for path in others if path not in hidden],
+        hidden=[path for path in others if path in hidden],
+    )
+    try:
+        made = facts.snapshots.take(worktree, differs, deadline, kind=kind, new=new)
+    except (MlflowDvcError, OSError) as error:
+        hint = getattr(error, "hint", "") or "mlflow-dvc doctor"
+        text = f"{error}; run: {hint}"
+        progress.warnings.append(("snapshot", f"the dirty tree is not kept: {text}"))
+        if isinstance(error, FullError):
+            progress.code = replace(code, incomplete=(text,))
+        return
+    if made is not None:
+        # The tag states the tree as it ran: one that lacks something is another.
+        tree = None if made.incomplete else made.tree
+        progress.code = replace(code, tree=tree, snapshot=made.commit, incomplete=made.incomplete)
+
+
 @contextmanager
 def _part(progress: Progress, name: str) -> Iterator[None]:
     """Keep a fault in one part of the capture from taking the others' answers with it.
@@ -98,7 +139,7 @@ def _part(progress: Progress, name: str) -> Iterator[None]:
         fault = f"{type(error).__name__}: {error}"
         text = f"{name} cannot be read ({fault}) and is unknown; run: mlflow-dvc status --hash"
         progress.warnings.append((f"fault in {name}", text))
-        if name != "the code" and progress.data is None:
+        if name in ("the repository", "the data") and progress.data is None:
             progress.data = Data("", "", unread={name: fault})
 
 

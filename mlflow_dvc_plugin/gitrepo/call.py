@@ -71,7 +71,7 @@ def call_git(
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
-                text = f"git {args[0]} did not answer within {timeout:.1f} s"
+                text = f"git {_verb(args)} did not answer within {timeout:.1f} s"
                 raise GitError(text) from error
             raise
     failed = process.returncode != 0
@@ -117,4 +117,10 @@ def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
             code,
         )
     lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
-    return GitError(f"git {args[0]} failed ({code}): {lines[0]}", code=code)
+    return GitError(f"git {_verb(args)} failed ({code}): {lines[0]}", code=code)
+
+
+def _verb(args: Sequence[str]) -> str:
+    """Return Git's command: the first argument that is no option, nor the value of a ``-c``."""
+    pairs = zip(("", *args), args, strict=False)
+    return next((arg for before, arg in pairs if arg[:1] != "-" and before != "-c"), args[0])

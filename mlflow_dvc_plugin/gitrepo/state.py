@@ -21,13 +21,15 @@ class Status:
 
     ``commit`` is None when HEAD is unborn, ``branch`` when it is detached. ``changed`` are tracked
     paths that differ from HEAD, staged or not. ``untracked`` is None when it was not asked for; a
-    nested repository stands in it with a trailing slash.
+    nested repository stands in it with a trailing slash. ``inside`` are submodules in which files
+    differ from the submodule's own commit.
     """
 
     commit: str | None
     branch: str | None
     changed: tuple[str, ...]
     untracked: tuple[str, ...] | None
+    inside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def status(worktree: Worktree, timeout: float, untracked: bool = True) -> Status
     commit = branch = None
     changed: list[str] = []
     others: list[str] = []
+    inside: list[str] = []
     for record in out.split(b"\0"):
         kind = record[:2]
         if kind == b"? ":
@@ -66,9 +69,13 @@ def status(worktree: Worktree, timeout: float, untracked: bool = True) -> Status
             # "S..U": a submodule in which only untracked files lie about.
             if fields[2] != b"S..U" or fields[1] != b".M":
                 changed.append(os.fsdecode(fields[-1]))
+            if fields[2][:1] == b"S" and fields[2][2:] != b"..":
+                inside.append(os.fsdecode(fields[-1]))
     if not out.startswith(b"# branch."):
         raise GitError("git status gave no answer")
-    return Status(commit, branch, tuple(changed), tuple(others) if untracked else None)
+    return Status(
+        commit, branch, tuple(changed), tuple(others) if untracked else None, tuple(inside)
+    )
 
 
 def index_of(worktree: Worktree, endings: tuple[str, ...], timeout: float) -> Index:

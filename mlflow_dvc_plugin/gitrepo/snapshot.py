@@ -1,0 +1,163 @@
+"""A worktree as a commit, without a change to anything that a person sees of the repository.
+
+The commit is an entry in the reflog of a root reference, as ``HEAD`` has one: no branch, no tag,
+nothing below ``refs/`` that ``git log --all`` shows or ``git push --mirror`` sends, and yet
+``git gc --prune=now`` keeps what a reflog names (``builtin/gc.c``, ``revision.c``:
+``add_reflogs_to_pending``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo.call import GitError, call_git
+
+REFERENCE = "MLFLOW_DVC_HEAD"
+SHARED = "refs/mlflow-dvc/snapshots/"  # where a remote keeps one, by its id
+_MESSAGE = b"Working tree of a run\n"
+_IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "mlflow-dvc"), ("EMAIL", "mlflow-dvc@localhost"))
+}
+_SCRATCH = "snapshot-"
+_STALE = 3600.0  # seconds
+_LEAST = 2.0  # seconds: a Git that is killed while it writes a reference leaves a lock
+_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+
+
+def write_tree(worktree: Worktree, add: Sequence[str], gone: Sequence[str], timeout: float) -> str:
+    """Return the id of the index's tree with the files ``add`` as they are, and without ``gone``.
+
+    In a copy of the index, whose own is not even read for writing. Raises GitError, OSError.
+    """
+    settings = (*_NO_HOOKS, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false")
+    with _index_copy(worktree) as index:
+        env = {"GIT_INDEX_FILE": index}
+        for paths, how in ((gone, ("--force-remove",)), (add, ("--add", "--remove", "--replace"))):
+            if paths:
+                call_git(
+                    worktree.toplevel, *settings, "update-index", *how, "-z", "--stdin",
+                    stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
+                    timeout=timeout, env=env,
+                )  # fmt: skip
+        out = call_git(worktree.toplevel, *settings, "write-tree", timeout=timeout, env=env)
+    return out.decode().strip()
+
+
+@contextlib.contextmanager
+def _index_copy(worktree: Worktree) -> Iterator[str]:
+    folder = os.path.join(worktree.git_dir, "mlflow-dvc")
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        if name.startswith(_SCRATCH):
+            _remove_if_old(os.path.join(folder, name))
+    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=folder)
+    try:
+        index = os.path.join(scratch, "index")
+        with contextlib.suppress(FileNotFoundError):  # nothing was ever added
+            shutil.copyfile(os.path.join(worktree.git_dir, "index"), index)
+        yield index
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def commit_date(worktree: Worktree, commit: str, timeout: float) -> str:
+    """Return the committer's date of the commit, as Git's internal format has it."""
+    out = call_git(worktree.toplevel, "cat-file", "commit", commit, timeout=timeout)
+    for line in out.split(b"\n"):
+        if line.startswith(b"committer "):
+            return line.rpartition(b"> ")[2].decode()
+    raise GitError(f"git cat-file gave no commit for {commit}")
+
+
+def commit_tree(
+    worktree: Worktree, tree: str, parent: str | None, date: str, timeout: float
+) -> str:
+    """Return the id of the commit with this tree: equal arguments give an equal commit."""
+    when = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"@{date}")
+    out = call_git(
+        worktree.toplevel, "-c", "i18n.commitEncoding=UTF-8", "commit-tree", "--no-gpg-sign",
+        *(("-p", parent) if parent else ()), tree,
+        stdin=_MESSAGE, timeout=timeout, env=_IDENTITY | when,
+    )  # fmt: skip
+    return out.decode().strip()
+
+
+def is_kept(common_dir: str, commit: str) -> bool:
+    """Tell whether the reflog names the commit; False also where it is in no file of its own."""
+    try:
+        with open(os.path.join(common_dir, "logs", REFERENCE), "rb") as file:
+            return b" %b " % commit.encode() in file.read()
+    except OSError:
+        return False
+
+
+def keep(common_dir: str, commit: str, timeout: float) -> None:
+    """Let the repository keep the commit for good. Raises GitError."""
+    git = (f"--git-dir={common_dir}",)
+    if not _never_expires(common_dir):
+        for name in ("reflogExpire", "reflogExpireUnreachable"):
+            call_git(
+                common_dir, *git, "config", "--local", f"gc.{REFERENCE}.{name}", "never",
+                timeout=timeout,
+            )  # fmt: skip
+    _remove_if_old(os.path.join(common_dir, f"{REFERENCE}.lock"))
+    call_git(
+        common_dir, *git, *_NO_HOOKS, "-c", "core.filesRefLockTimeout=5000", "update-ref",
+        "--create-reflog", "-m", "snapshot", REFERENCE, commit,
+        timeout=max(timeout, _LEAST), env=_IDENTITY,
+    )  # fmt: skip
+
+
+def _remove_if_old(path: str) -> None:
+    """Remove what a process that was killed left behind."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_mtime < time.time() - _STALE:
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def _never_expires(common_dir: str) -> bool:
+    try:
+        with open(os.path.join(common_dir, "config"), "rb") as file:
+            text = file.read()
+    except OSError:
+        return False
+    section = text.partition(f'[gc "{REFERENCE}"]'.encode())[2].partition(b"\n[")[0]
+    return section.count(b"= never") == 2
+
+
+def bring(common_dir: str, source: str, commit: str, timeout: float) -> None:
+    """Copy the commit and what it needs from the repository at ``source``. Raises GitError."""
+    call_git(
+        common_dir, f"--git-dir={common_dir}", *_NO_HOOKS, "-c", "fetch.fsckObjects=false",
+        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc",
+        "--no-recurse-submodules", "--end-of-options", source, commit, timeout=timeout,
+    )  # fmt: skip
+
+
+def kept(common_dir: str) -> list[str]:
+    """Return the commits that are kept, the oldest first. Raises GitError."""
+    git = f"--git-dir={common_dir}"
+    try:
+        out = call_git(common_dir, git, "log", "-g", "--format=%H", REFERENCE, "--")
+    except GitError:  # there has never been one
+        call_git(common_dir, git, "rev-parse", "--git-dir")
+        return []
+    return list(dict.fromkeys(reversed(out.decode().split())))
+
+
+def bytes_of(common_dir: str, commits: Iterable[str], timeout: float) -> int:
+    """Return how many bytes on disk the commits take beyond the repository's history."""
+    out = call_git(
+        common_dir, f"--git-dir={common_dir}", "rev-list", "--objects", "--disk-usage", "--stdin",
+        "--not", "--branches", "--tags", "--remotes",
+        stdin="".join(f"{commit}\n" for commit in commits).encode(), timeout=timeout,
+    )  # fmt: skip
+    return int(out)

@@ -1,0 +1,244 @@
+"""Snapshots in every kind of repository, in the middle of Git's own work, and where they fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Dvc, Git
+from snapshotting import brought_back, files_in, git_state, start
+
+from mlflow_dvc_plugin.capture import kept
+
+
+def _sparse(repo: Path, git: Git) -> Path:
+    (repo / "other").mkdir()
+    (repo / "other/x.py").write_text("x\n")
+    git("add", "other")
+    git("commit", "-qm", "other")
+    git("sparse-checkout", "set", "--cone", "--sparse-index", ".dvc", "data")
+    return repo
+
+
+def _split_index(repo: Path, git: Git) -> Path:
+    git("config", "core.splitIndex", "true")
+    git("update-index", "--split-index")
+    return repo
+
+
+def _submodule(repo: Path, git: Git) -> Path:
+    git("init", "-q", str(repo.parent / "library"))
+    git("commit", "-q", "--allow-empty", "-m", "one", cwd=repo.parent / "library")
+    git("submodule", "--quiet", "add", str(repo.parent / "library"), "library")
+    git("commit", "-qm", "library")
+    git("commit", "-q", "--allow-empty", "-m", "two", cwd=repo / "library")
+    return repo
+
+
+def _filtered(repo: Path, git: Git) -> Path:
+    """Git LFS and nbstripout are clean and smudge filters like these."""
+    git("config", "filter.upper.clean", "tr a-z A-Z")
+    git("config", "filter.upper.smudge", "tr A-Z a-z")
+    git("config", "filter.upper.required", "true")
+    (repo / ".gitattributes").write_text("*.txt filter=upper\n*.crlf text eol=crlf\n")
+    (repo / "notes.txt").write_text("lower\n")
+    (repo / "lines.crlf").write_bytes(b"a\r\nb\r\n")
+    git("add", "-A")
+    git("commit", "-qm", "filters")
+    (repo / "notes.txt").write_text("changed\n")
+    (repo / "lines.crlf").write_bytes(b"a\r\nb\r\nc\r\n")
+    return repo
+
+
+def _worktree(repo: Path, git: Git) -> Path:
+    git("worktree", "add", "-q", "-b", "side", "../linked")
+    return repo.parent / "linked"
+
+
+def _merge(repo: Path, git: Git) -> Path:
+    _conflict(repo, git)
+    _fails("merge", "-q", "side")
+    return repo
+
+
+def _rebase(repo: Path, git: Git) -> Path:
+    _conflict(repo, git)
+    _fails("rebase", "-q", "side")
+    return repo
+
+
+def _cherry_pick(repo: Path, git: Git) -> Path:
+    _conflict(repo, git)
+    _fails("cherry-pick", "side")
+    return repo
+
+
+def _conflict(repo: Path, git: Git) -> None:
+    git("checkout", "-q", "-b", "side")
+    (repo / "train.py").write_text("theirs\n")
+    git("commit", "-qam", "theirs")
+    git("checkout", "-q", "main")
+    (repo / "train.py").write_text("ours\n")
+    git("commit", "-qam", "ours")
+
+
+def _fails(*args: str) -> None:
+    assert subprocess.run(["git", *args], capture_output=True, check=False).returncode != 0
+
+
+def _folder_for_file(repo: Path, git: Git) -> Path:
+    for name in ("a.py", "b/c.py", "d/e.py"):
+        (repo / name).parent.mkdir(exist_ok=True)
+        (repo / name).write_text("1\n")
+    git("add", "-A")
+    git("commit", "-qm", "files and folders")
+    (repo / "a.py").unlink()
+    (repo / "a.py").mkdir()
+    (repo / "a.py/inside.py").write_text("2\n")
+    (repo / "b/c.py").unlink()
+    (repo / "b").rmdir()
+    (repo / "b").write_text("3\n")
+    (repo / "d/e.py").unlink()
+    (repo / "d").rmdir()
+    (repo / "d").symlink_to("data")
+    git("add", "-N", "b", "d")
+    return repo
+
+
+def _intent_to_add(repo: Path, git: Git) -> Path:
+    (repo / "soon.py").write_text("soon\n")
+    git("add", "--intent-to-add", "soon.py")
+    return repo
+
+
+def _plain(repo: Path, git: Git) -> Path:
+    return repo
+
+
+KINDS = (_plain, _sparse, _split_index, _submodule, _filtered, _worktree, _merge, _rebase,
+         _cherry_pick, _folder_for_file, _intent_to_add)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_git_state_stays_and_the_snapshot_is_exact(  # noqa: PLR0917
+    repo: Path, git: Git, tracking_sqlite: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, kind: Callable[[Path, Git], Path],
+) -> None:  # fmt: skip
+    place = kind(repo, git)
+    monkeypatch.chdir(place)
+    (place / "data/data.dvc").write_text("outs: []\n")
+    (place / "more.py").write_text("more\n")
+    if kind not in (_merge, _rebase, _cherry_pick):
+        (place / "train.py").write_text("dirty\n")
+    before = git_state(place, git)
+    tags = start()
+    assert git_state(place, git) == before
+    assert "git.snapshot.incomplete" not in tags
+    wanted = files_in(place)
+    back = tmp_path / "back"
+    assert brought_back(git, tags["git.snapshot"], back) == wanted
+    git("worktree", "remove", "--force", str(back))
+    git("gc", "-q", "--prune=now")
+    assert git("cat-file", "-t", tags["git.snapshot"]) == "commit"
+
+
+def test_what_cannot_be_kept_is_named(repo: Path, git: Git, tracking_sqlite: str) -> None:
+    _submodule(repo, git)
+    (repo / "library/file").write_text("")
+    git("add", "file", cwd=repo / "library")
+    (repo / "large.json").write_text(" " * 1_000_001)
+    git("update-index", "--assume-unchanged", "train.py")
+    (repo / "train.py").write_text("hidden\n")
+    tags = start()
+    assert tags["git.snapshot.incomplete"] == '["large.json","library","train.py"]'
+    assert "git.snapshot" in tags and "git.tree" not in tags  # it is not the tree as it ran
+
+
+@pytest.mark.parametrize("name", ["ignored.py", "my_secrets.py", "id_rsa.py"])
+def test_loaded_code_that_may_not_be_kept_is_named(
+    repo: Path, git: Git, tracking_sqlite: str, name: str
+) -> None:
+    (repo / ".gitignore").write_text("ignored.py\n")
+    git("add", ".gitignore")
+    git("commit", "-qm", "ignore")
+    (repo / name).write_text("import mlflow\n\nwith mlflow.start_run() as run:\n    pass\n"
+                             "print(mlflow.get_run(run.info.run_id).data.tags)\n")  # fmt: skip
+    out = subprocess.run([sys.executable, name], capture_output=True, text=True, check=True).stdout
+    assert f"'git.snapshot.incomplete': '[\"{name}\"]'" in out
+
+
+def test_a_filter_that_fails_means_no_snapshot_and_no_broken_run(
+    repo: Path, git: Git, tracking_sqlite: str
+) -> None:
+    (repo / ".gitattributes").write_text("*.yaml filter=broken\n")
+    git("add", ".gitattributes")
+    git("commit", "-qm", "attributes")
+    git("config", "filter.broken.clean", "exit 1")
+    git("config", "filter.broken.required", "true")
+    (repo / "conf.yaml").write_text("a: 1\n")
+    (repo / "train.py").write_text("dirty\n")
+    tags = start()
+    assert tags["git.dirty"] == "true"
+    assert "git.snapshot" not in tags and "git.tree" not in tags
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere"
+)
+def test_a_repository_that_cannot_be_written_means_no_snapshot(
+    repo: Path, git: Git, tracking_sqlite: str
+) -> None:
+    (repo / "train.py").write_text("dirty\n")
+    (repo / ".git").chmod(0o555)
+    try:
+        assert "git.snapshot" not in start()
+    finally:
+        (repo / ".git").chmod(0o755)
+
+
+def test_a_full_repository_keeps_no_more_and_names_prune(
+    repo: Path, git: Git, tracking_sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "LIMIT", 4000)
+    (repo / "noise.bin").write_bytes(os.urandom(3000))
+    git("add", "noise.bin")
+    found = [start()]
+    for _ in range(3):
+        (repo / "noise.bin").write_bytes(os.urandom(3000))
+        found.append(start())
+    assert ["git.snapshot" in tags for tags in found] == [True, True, False, False]
+    assert "mlflow-dvc prune" in found[-1]["git.snapshot.incomplete"]
+    git("commit", "-qam", "noise is in the history now")  # and counts no more
+
+
+def test_an_experiment_in_a_temporary_folder_is_kept_by_the_repository(
+    repo: Path, git: Git, dvc: Dvc, tracking_sqlite: str
+) -> None:
+    (repo / "dvc.yaml").write_text(
+        f"stages:\n  train:\n    cmd: {sys.executable} train.py\n    deps: [train.py]\n"
+    )
+    (repo / ".gitignore").write_text("/mlruns\n")
+    git("add", "-A")
+    git("commit", "-qm", "pipeline")
+    git("config", "user.name", "Test")  # DVC looks for them here
+    git("config", "user.email", "test@example.org")
+    (repo / "train.py").write_text(
+        "import mlflow\nopen('made.py', 'w').write('1')\nopen('train.py', 'a').write('# more')\n"
+        "with mlflow.start_run():\n    pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "exp", "run", "--temp"], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    import mlflow
+
+    (run,) = mlflow.MlflowClient().search_runs(["0"])
+    snapshot = run.data.tags["git.snapshot"]
+    git("gc", "-q", "--prune=now")
+    assert "made.py" in git("ls-tree", "-r", "--name-only", snapshot)
+    assert git("show", f"{snapshot}:train.py").endswith("# more")
