@@ -186,18 +186,20 @@ def test_a_filter_that_fails_means_no_snapshot_and_no_broken_run(
     assert "git.snapshot" not in tags and "git.tree" not in tags
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere"
-)
-def test_a_repository_that_cannot_be_written_means_no_snapshot(
-    repo: Path, git: Git, tracking_sqlite: str
+@pytest.mark.parametrize("place", ["mlflow-dvc", "logs/MLFLOW_DVC_HEAD", "MLFLOW_DVC_HEAD.lock"])
+def test_a_repository_that_takes_nothing_means_no_snapshot(
+    repo: Path, git: Git, tracking_sqlite: str, place: str
 ) -> None:
     (repo / "train.py").write_text("dirty\n")
-    (repo / ".git").chmod(0o555)
-    try:
-        assert "git.snapshot" not in start()
-    finally:
-        (repo / ".git").chmod(0o755)
+    blocked = repo / ".git" / place
+    if place.startswith("logs"):
+        (blocked / "in/the/way").mkdir(parents=True)
+        (blocked / "in/the/way/file").write_text("")
+    else:
+        blocked.write_text("")
+    tags = start()
+    assert tags["git.dirty"] == "true"
+    assert "git.snapshot" not in tags and "git.snapshot.incomplete" not in tags
 
 
 def test_a_full_repository_keeps_no_more_and_names_prune(
