@@ -7,7 +7,7 @@ costs time: the snapshots themselves are Git's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -77,3 +77,12 @@ def require_room(home: str, deadline: Deadline) -> None:
             f"the snapshots of this repository take {measured // 10**6} MB, and no more are kept",
             "mlflow-dvc prune",
         )
+
+
+def forget(home: str, commits: Collection[str]) -> None:
+    """Take commits off the list, and what was measured with them."""
+    rows = [row for row in _lines(home) if row[2] not in commits and row[0] != "measured"]
+    scratch = f"{_list_of(home)}.{os.getpid()}"
+    with open(scratch, "w", encoding="ascii") as file:
+        file.writelines(f"{' '.join(row)}\n" for row in rows)
+    os.replace(scratch, _list_of(home))

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo.call import GitError, call_git
@@ -151,6 +151,39 @@ def kept(common_dir: str) -> list[str]:
         call_git(common_dir, git, "rev-parse", "--git-dir")
         return []
     return list(dict.fromkeys(reversed(out.decode().split())))
+
+
+def forget(common_dir: str, commits: Collection[str]) -> None:
+    """Let Git's garbage collection have these commits. Raises GitError, OSError.
+
+    The reflog is written anew while the reference is locked, as ``git reflog delete`` does it: that
+    one counts entries, and would drop another when a run begins meanwhile.
+    """
+    log, reference = (os.path.join(common_dir, *part, REFERENCE) for part in (("logs",), ()))
+    lock = f"{reference}.lock"
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError as error:
+        raise GitError(f"{REFERENCE} is being written", "try again in a moment") from error
+    try:
+        with open(log, "rb") as file:
+            lines = [line for line in file if line.split(b" ")[1].decode() not in commits]
+        if not lines:
+            os.unlink(log)
+            os.unlink(reference)
+            return
+        before = b"0" * len(lines[0].split(b" ")[0])
+        with open(f"{log}.lock", "wb") as file:
+            for line in lines:
+                file.write(before + line[len(before) :])  # an old id keeps its commit, too
+                before = line.split(b" ")[1]
+        with open(lock, "wb") as file:
+            file.write(before + b"\n")
+        os.replace(f"{log}.lock", log)
+        os.replace(lock, reference)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(lock)
 
 
 def bytes_of(common_dir: str, commits: Iterable[str], timeout: float) -> int:

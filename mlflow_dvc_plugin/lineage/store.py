@@ -50,6 +50,17 @@ def experiment_ids(client: Any, names: Sequence[str] = ()) -> list[str]:
     return [one.experiment_id for one in found.values()]
 
 
+def every_experiment_id(client: Any) -> list[str]:
+    """Return the ids of all experiments, deleted ones too."""
+    from mlflow.entities import ViewType
+
+    def page(page_token: str | None, max_results: int) -> Any:
+        return client.search_experiments(ViewType.ALL, max_results, page_token=page_token)
+
+    with store_errors():
+        return [one.experiment_id for one in _pages(page)]
+
+
 def experiment_names(client: Any) -> dict[str, str]:
     """Return id -> name of all experiments."""
     with store_errors():

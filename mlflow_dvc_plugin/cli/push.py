@@ -1,0 +1,57 @@
+"""``mlflow-dvc push``: share runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+
+from mlflow_dvc_plugin.cli.text import counted, printable
+
+_EXAMPLES = """\b
+Examples:
+  mlflow-dvc push 3f2ab0c9
+  mlflow-dvc push models:/wine@champion
+"""
+
+
+@click.command("push", epilog=_EXAMPLES)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--remote", help="The Git remote; origin, or the only one, when not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
+    """Share the code and the input data of runs.
+
+    A commit or snapshot that no branch of the Git remote holds is pushed under
+    refs/mlflow-dvc/snapshots/, where `mlflow-dvc restore` finds it in any clone. Data that the DVC
+    remote lacks is uploaded from the cache.
+
+    Exit code 1 when something could not be shared.
+    """
+    from mlflow_dvc_plugin import gitdir
+    from mlflow_dvc_plugin.lineage.push import push
+    from mlflow_dvc_plugin.lineage.resolve import find_all
+    from mlflow_dvc_plugin.lineage.store import open_client
+
+    worktree = gitdir.require_worktree(os.getcwd())
+    done = push(worktree, find_all(open_client(), runs), remote, _show)
+    if as_json:
+        click.echo(json.dumps(vars(done), indent=2))
+    else:
+        for commit in done.code:
+            click.echo(f"pushed {commit} to {printable(done.remote)}")
+        for commit in done.there:
+            click.echo(f"{printable(done.remote)} has {commit} already")
+        for name, count in done.data.items():
+            click.echo(f"{counted(count, 'object')} uploaded to DVC remote {printable(name)}")
+        for text in done.problems:
+            click.echo(f"not shared: {printable(text)}", err=True)
+    return 1 if done.problems else 0
+
+
+def _show(what: str, count: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if count == total else ""
+        click.echo(f"\r{what}: {count}/{total}{end}", err=True, nl=False)

@@ -1,0 +1,42 @@
+"""Drop the snapshots that no run needs any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow_dvc_plugin.capture import kept
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import snapshot as repository
+from mlflow_dvc_plugin.lineage.record import SNAPSHOT
+from mlflow_dvc_plugin.lineage.store import every_experiment_id, search
+
+_QUERY = f"tags.`{SNAPSHOT}` != ''"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Commits: ``dropped``; ``used`` by runs; ``strangers`` that no run of this store names."""
+
+    dropped: tuple[str, ...]
+    used: tuple[str, ...]
+    strangers: tuple[str, ...]
+
+
+def prune(client: Any, worktree: Worktree, *, strangers: bool, dry_run: bool) -> Pruned:
+    """Drop the snapshots of deleted runs, with ``strangers`` also those that no run here names.
+
+    Another tracking store may hold the runs of a stranger. Git's next garbage collection frees the
+    space. Raises MlflowDvcError when the store fails: then nothing is dropped.
+    """
+    everywhere = every_experiment_id(client)
+    alive = {run.snapshot for run in search(client, everywhere, _QUERY)}
+    dead = {run.snapshot for run in search(client, everywhere, _QUERY, deleted=True)}
+    there = repository.kept(worktree.common_dir)
+    used = [one for one in there if one in alive]
+    unknown = [one for one in there if one not in alive and one not in dead]
+    drop = [one for one in there if one not in alive and (strangers or one in dead)]
+    if drop and not dry_run:
+        repository.forget(worktree.common_dir, set(drop))
+        kept.forget(worktree.common_dir, set(drop))
+    return Pruned(tuple(drop), tuple(used), () if strangers else tuple(unknown))
