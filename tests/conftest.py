@@ -18,16 +18,9 @@ from typing import Any, Protocol
 import pytest
 
 pytest_plugins = (
-    "stores",
-    "services",
-    "hostile",
-    "s3",
-    "s3proxy",
-    "s3users",
-    "versions",
-    "mounts",
+    "stores", "services", "hostile", "s3", "s3proxy", "s3users", "versions", "mounts",
     "snapshotting",
-)
+)  # fmt: skip
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 GIT_CONFIG = """\

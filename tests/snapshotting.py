@@ -82,7 +82,7 @@ def git_state(folder: Path, git: Git) -> dict[str, object]:
     bytes_of = {
         str(path): path.read_bytes()
         for path in files
-        if path.is_file() and path.name not in ("MLFLOW_DVC_HEAD", "config")
+        if path.is_file() and path.name not in ("MLFLOW_RUN_HEAD", "config")
     }
     questions = {
         "log": ("log", "--all", "--format=%H %D"), "branches": ("branch", "-a"),

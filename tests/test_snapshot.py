@@ -100,7 +100,7 @@ def test_only_the_start_of_a_run_makes_one(dirty: Path, git: Git) -> None:
     assert "git.snapshot" not in asked()
     with mlflow.start_run():
         (dirty / "kept.py").write_text("changed while it ran\n")
-    assert len(git("log", "-g", "--format=%H", "MLFLOW_DVC_HEAD").splitlines()) == 1
+    assert len(git("log", "-g", "--format=%H", "MLFLOW_RUN_HEAD").splitlines()) == 1
 
 
 def test_a_repository_without_a_commit_keeps_what_is_there(

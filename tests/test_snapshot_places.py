@@ -186,7 +186,7 @@ def test_a_filter_that_fails_means_no_snapshot_and_no_broken_run(
     assert "git.snapshot" not in tags and "git.tree" not in tags
 
 
-@pytest.mark.parametrize("place", ["mlflow-dvc", "logs/MLFLOW_DVC_HEAD", "MLFLOW_DVC_HEAD.lock"])
+@pytest.mark.parametrize("place", ["mlflow-dvc", "logs/MLFLOW_RUN_HEAD", "MLFLOW_RUN_HEAD.lock"])
 def test_a_repository_that_takes_nothing_means_no_snapshot(
     repo: Path, git: Git, tracking_sqlite: str, place: str
 ) -> None:

@@ -35,7 +35,8 @@ Examples:
 def command(as_json: bool, thorough: bool) -> int:
     """Show what a run started here, now, would carry.
 
-    Beside the tags: the recorded and the actual hash of each output, and what stands against
+    A run in a dirty tree also keeps the tree, as a snapshot: this command makes none. Beside the
+    tags: the recorded and the actual hash of each output, and what stands against
     bringing the run back.
 
     The capture is the provider's own. It differs from a training script's in one way: this command

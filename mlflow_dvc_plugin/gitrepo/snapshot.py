@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo.call import GitError, call_git
 
-REFERENCE = "MLFLOW_DVC_HEAD"
+REFERENCE = "MLFLOW_RUN_HEAD"
 SHARED = "refs/mlflow-dvc/snapshots/"  # where a remote keeps one, by its id
 _MESSAGE = b"Working tree of a run\n"
 _IDENTITY = {

@@ -135,6 +135,6 @@ def test_a_snapshot_of_another_store_stays_unless_asked_for(
         mlflow.delete_run(run.run_id)
     assert cli("prune")[1].startswith("2 snapshots dropped, 0 in use")
     assert repository.kept(require_worktree(str(dirty)).common_dir) == []
-    assert not (dirty / ".git/MLFLOW_DVC_HEAD").exists()
+    assert not (dirty / ".git/MLFLOW_RUN_HEAD").exists()
     git("gc", "-q", "--prune=now")
     assert _is_gone(str(runs[1].snapshot))
