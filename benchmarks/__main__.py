@@ -24,6 +24,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "stages": ("1,000 .dvc files, unchanged", captures.stages),
     "folder": ("one directory of 20,000 files, unchanged", captures.folder),
     "git": ("Git repository of 100,000 files", captures.git),
+    "snapshot": ("the start of a run in a dirty tree", captures.snapshot),
     "import": ("import mlflow", startup.import_mlflow),
     "checkout": ("git checkout between commits with the same data", hooks.checkout),
     "index": ("git add and git status", hooks.add_and_status),

@@ -44,6 +44,22 @@ def git(bench: Bench) -> list[Row]:
     return _rows(bench, path, samples, limit, dvc=0 if bench.quick else 1)
 
 
+def snapshot(bench: Bench) -> list[Row]:
+    """Measure the start of a run that keeps a dirty tree, in a small and in a large repository."""
+    rows = []
+    for name, what in (("small", "10 outputs"), ("git", "100,000 files")):
+        samples = probe(bench.repository(name), "dirty", bench.rounds(60))
+        clean, status = samples["clean tree"], samples[_GIT]
+        limit = (
+            Limit(_median(clean) + 15, "clean + 15 ms") if name == "small"
+            else Limit(2.5 * _median(status), "2.5 x git status")
+        )  # fmt: skip
+        for kind, times in samples.items():
+            judged = limit if kind.startswith("dirty") else None
+            rows.append(_row(f"{what}: {kind}", times, clean, judged))
+    return rows
+
+
 def burst(bench: Bench) -> list[Row]:
     """Measure six calls of tags(), the first of which starts a run, against one."""
     path = bench.repository("small")

@@ -16,7 +16,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.repositories import FOLDER_OUTPUT
+from benchmarks.repositories import FOLDER_OUTPUT, SCRIPT
 from benchmarks.timing import Samples, Times, interleave, timed, to_json
 
 _MANY = 1_000
@@ -57,6 +57,35 @@ def burst(rounds: int) -> Samples:
             tags()
 
     return interleave({"one call": timed(start), "six calls": timed(six)}, rounds)
+
+
+def dirty(rounds: int) -> Samples:
+    """Measure the start of a run in a clean tree, and in one that was changed just before."""
+    start = _at_start_run(_provider().tags)
+    _check_that_it_looks(start)
+    with open(SCRIPT, "rb") as file:
+        clean = file.read()
+
+    def restore() -> None:
+        with open(SCRIPT, "wb") as file:
+            file.write(clean)
+
+    def change() -> None:
+        with open(SCRIPT, "ab") as file:
+            file.write(b"# %d\n" % time.time_ns())
+
+    change()
+    if "git.snapshot" not in start():
+        raise SystemExit("the dirty tree was not kept")
+    variants = {
+        "clean tree": timed(start, before=restore),
+        "dirty, just changed": timed(start, before=change, after=restore),
+        "git status --porcelain=v2": timed(_git_status, before=change, after=restore),
+    }
+    try:
+        return interleave(variants, rounds)
+    finally:
+        restore()
 
 
 def fluent(rounds: int) -> Samples:
@@ -221,6 +250,7 @@ def _run(command: list[str]) -> None:
 PROBES: dict[str, Callable[[int], Samples]] = {
     "warm": warm,
     "burst": burst,
+    "dirty": dirty,
     "fluent": fluent,
     "cold": cold,
     "first": first,

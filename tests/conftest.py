@@ -66,8 +66,7 @@ class PythonIn(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's settings away before a test module imports MLflow or DVC."""
-    # In a job in the background it is ignored, and every process that a test starts inherits that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # its environment is the one made here by the process that started it
     os.environ.setdefault("TESTS_REAL_HOME", os.path.expanduser("~"))

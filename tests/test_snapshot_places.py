@@ -45,6 +45,7 @@ def _filtered(repo: Path, git: Git) -> Path:
     git("config", "filter.upper.smudge", "tr A-Z a-z")
     git("config", "filter.upper.required", "true")
     (repo / ".gitattributes").write_text("*.txt filter=upper\n*.crlf text eol=crlf\n")
+    git("config", "core.safecrlf", "true")
     (repo / "notes.txt").write_text("lower\n")
     (repo / "lines.crlf").write_bytes(b"a\r\nb\r\n")
     git("add", "-A")
@@ -215,6 +216,18 @@ def test_a_full_repository_keeps_no_more_and_names_prune(
     assert ["git.snapshot" in tags for tags in found] == [True, True, False, False]
     assert "mlflow-dvc prune" in found[-1]["git.snapshot.incomplete"]
     git("commit", "-qam", "noise is in the history now")  # and counts no more
+
+
+def test_what_git_could_not_keep_in_time_is_left(
+    repo: Path, git: Git, tracking_sqlite: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (repo / "big.bin").write_bytes(b"")
+    git("add", "big.bin")
+    with open("big.bin", "wb") as file:
+        file.truncate(600 * 10**6)
+    assert "git.snapshot" not in start()
+    assert "too large for that (600 MB)" in caplog.text
+    assert not list((repo / ".git/objects").rglob("tmp_obj_*"))
 
 
 def test_an_experiment_in_a_temporary_folder_is_kept_by_the_repository(

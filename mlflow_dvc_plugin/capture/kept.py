@@ -15,6 +15,8 @@ from mlflow_dvc_plugin.gitrepo import snapshot as repository
 
 LIMIT = 500 * 10**6  # bytes of all snapshots of a repository
 
+_SPEED = 30 * 10**6  # bytes a second that Git compresses, on a slow disk
+
 
 class FullError(MlflowDvcError):
     """The repository holds as many snapshots as it may."""
@@ -40,6 +42,19 @@ def known(home: str, head: str | None, tree: str) -> str | None:
         if row[:2] == [head or "-", tree]:
             return row[2]
     return None
+
+
+def require_time(toplevel: str, paths: Iterable[str], deadline: Deadline) -> None:
+    """Raise MlflowDvcError when Git could not keep so much in the time that is left.
+
+    A Git that is killed while it writes leaves half an object behind, as large as the file.
+    """
+    size = sum(_size(os.path.join(toplevel, path)) for path in paths)
+    if size > min(LIMIT, _SPEED * deadline.remaining()):
+        raise MlflowDvcError(
+            f"the files that differ from HEAD are too large for that ({size // 10**6} MB)",
+            "commit them, or: dvc add <the large file>",
+        )
 
 
 def note(home: str, ids: tuple[str, str, str], toplevel: str, paths: Iterable[str]) -> None:

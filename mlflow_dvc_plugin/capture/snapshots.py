@@ -69,7 +69,8 @@ class Snapshots:
         left += [] if kind == "code" else differs.loaded
         began = time.time_ns()
         paths = [*status.changed, *chosen.paths]
-        key, newest = _identity(worktree, status.commit, paths)
+        identity, newest = _identity(worktree, status.commit, paths)
+        key = (kind, sorted(set(left)), identity)
         known = self._last.get(worktree.toplevel)
         if known and known[0] == key and newest < known[1] - _SETTLED:
             return known[2]
@@ -105,6 +106,7 @@ def _make(
 ) -> Snapshot:  # fmt: skip
     gone = [path for path in paths if _is_gone(worktree.toplevel, path)]
     add = sorted(set(paths) - set(gone))
+    kept.require_time(worktree.toplevel, add, deadline)
     tree = repository.write_tree(worktree, add, gone, deadline.remaining())
     home = _home(worktree)
     commit = kept.known(home, head, tree)

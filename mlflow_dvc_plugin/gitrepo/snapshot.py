@@ -37,9 +37,12 @@ def write_tree(worktree: Worktree, add: Sequence[str], gone: Sequence[str], time
 
     In a copy of the index, whose own is not even read for writing. Raises GitError, OSError.
     """
-    settings = (*_NO_HOOKS, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false")
+    settings = (
+        *_NO_HOOKS, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false",
+        "-c", "core.safecrlf=false",
+    )  # fmt: skip
     with _index_copy(worktree) as index:
-        env = {"GIT_INDEX_FILE": index}
+        env = {"GIT_INDEX_FILE": index, "GIT_NO_LAZY_FETCH": "1"}
         for paths, how in ((gone, ("--force-remove",)), (add, ("--add", "--remove", "--replace"))):
             if paths:
                 call_git(
@@ -137,6 +140,7 @@ def bring(common_dir: str, source: str, commit: str, timeout: float) -> None:
     """Copy the commit and what it needs from the repository at ``source``. Raises GitError."""
     call_git(
         common_dir, f"--git-dir={common_dir}", *_NO_HOOKS, "-c", "fetch.fsckObjects=false",
+        "-c", "protocol.version=2",
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc",
         "--no-recurse-submodules", "--end-of-options", source, commit, timeout=timeout,
     )  # fmt: skip
