@@ -224,9 +224,9 @@ def test_what_git_could_not_keep_in_time_is_left(
     (repo / "big.bin").write_bytes(b"")
     git("add", "big.bin")
     with open("big.bin", "wb") as file:
-        file.truncate(600 * 10**6)
+        file.truncate(200 * 10**6)
     assert "git.snapshot" not in start()
-    assert "too large for that (600 MB)" in caplog.text
+    assert "too large for that (200 MB)" in caplog.text
     assert not list((repo / ".git/objects").rglob("tmp_obj_*"))
 
 
