@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def _filtered(repo: Path, git: Git) -> Path:
     git("commit", "-qm", "filters")
     (repo / "notes.txt").write_text("changed\n")
     (repo / "lines.crlf").write_bytes(b"a\r\nb\r\nc\r\n")
+    return repo
+
+
+def _lfs(repo: Path, git: Git) -> Path:
+    if shutil.which("git-lfs") is None:
+        pytest.skip("git-lfs is not installed here")
+    git("lfs", "install", "--local")
+    git("lfs", "track", "*.weights")
+    (repo / "net.weights").write_bytes(b"\0one")
+    git("add", "-A")
+    git("commit", "-qm", "weights")
+    (repo / "net.weights").write_bytes(b"\0two")
     return repo
 
 
@@ -120,7 +133,7 @@ def _plain(repo: Path, git: Git) -> Path:
     return repo
 
 
-KINDS = (_plain, _sparse, _split_index, _submodule, _filtered, _worktree, _merge, _rebase,
+KINDS = (_plain, _sparse, _split_index, _submodule, _filtered, _lfs, _worktree, _merge, _rebase,
          _cherry_pick, _folder_for_file, _intent_to_add)  # fmt: skip
 
 
