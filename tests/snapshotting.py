@@ -89,7 +89,7 @@ def git_state(folder: Path, git: Git) -> dict[str, object]:
         "refs": ("for-each-ref",), "stash": ("stash", "list"),
         "reflog": ("reflog",),
         "status": ("--no-optional-locks", "status", "--porcelain=v2", "-uall"),
-        "mirror": ("push", "--mirror", "--dry-run", "--porcelain", str(_empty(folder, git))),
+        "mirror": ("push", "--no-verify", "--mirror", "-n", "--porcelain", str(_empty(folder, git))),
     }  # fmt: skip
     said = {name: git(*args, cwd=folder) for name, args in questions.items()}
     return {"bytes": bytes_of, **said}

@@ -3,141 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import snapshotkinds
 from conftest import Dvc, Git
 from snapshotting import brought_back, files_in, git_state, start
 
 from mlflow_dvc_plugin.capture import kept
 
 
-def _sparse(repo: Path, git: Git) -> Path:
-    (repo / "other").mkdir()
-    (repo / "other/x.py").write_text("x\n")
-    git("add", "other")
-    git("commit", "-qm", "other")
-    git("sparse-checkout", "set", "--cone", "--sparse-index", ".dvc", "data")
-    return repo
-
-
-def _split_index(repo: Path, git: Git) -> Path:
-    git("config", "core.splitIndex", "true")
-    git("update-index", "--split-index")
-    return repo
-
-
-def _submodule(repo: Path, git: Git) -> Path:
-    git("init", "-q", str(repo.parent / "library"))
-    git("commit", "-q", "--allow-empty", "-m", "one", cwd=repo.parent / "library")
-    git("submodule", "--quiet", "add", str(repo.parent / "library"), "library")
-    git("commit", "-qm", "library")
-    git("commit", "-q", "--allow-empty", "-m", "two", cwd=repo / "library")
-    return repo
-
-
-def _filtered(repo: Path, git: Git) -> Path:
-    """Git LFS and nbstripout are clean and smudge filters like these."""
-    git("config", "filter.upper.clean", "tr a-z A-Z")
-    git("config", "filter.upper.smudge", "tr A-Z a-z")
-    git("config", "filter.upper.required", "true")
-    (repo / ".gitattributes").write_text("*.txt filter=upper\n*.crlf text eol=crlf\n")
-    git("config", "core.safecrlf", "true")
-    (repo / "notes.txt").write_text("lower\n")
-    (repo / "lines.crlf").write_bytes(b"a\r\nb\r\n")
-    git("add", "-A")
-    git("commit", "-qm", "filters")
-    (repo / "notes.txt").write_text("changed\n")
-    (repo / "lines.crlf").write_bytes(b"a\r\nb\r\nc\r\n")
-    return repo
-
-
-def _lfs(repo: Path, git: Git) -> Path:
-    if shutil.which("git-lfs") is None:
-        pytest.skip("git-lfs is not installed here")
-    git("lfs", "install", "--local")
-    git("lfs", "track", "*.weights")
-    (repo / "net.weights").write_bytes(b"\0one")
-    git("add", "-A")
-    git("commit", "-qm", "weights")
-    (repo / "net.weights").write_bytes(b"\0two")
-    return repo
-
-
-def _worktree(repo: Path, git: Git) -> Path:
-    git("worktree", "add", "-q", "-b", "side", "../linked")
-    return repo.parent / "linked"
-
-
-def _merge(repo: Path, git: Git) -> Path:
-    _conflict(repo, git)
-    _fails("merge", "-q", "side")
-    return repo
-
-
-def _rebase(repo: Path, git: Git) -> Path:
-    _conflict(repo, git)
-    _fails("rebase", "-q", "side")
-    return repo
-
-
-def _cherry_pick(repo: Path, git: Git) -> Path:
-    _conflict(repo, git)
-    _fails("cherry-pick", "side")
-    return repo
-
-
-def _conflict(repo: Path, git: Git) -> None:
-    git("checkout", "-q", "-b", "side")
-    (repo / "train.py").write_text("theirs\n")
-    git("commit", "-qam", "theirs")
-    git("checkout", "-q", "main")
-    (repo / "train.py").write_text("ours\n")
-    git("commit", "-qam", "ours")
-
-
-def _fails(*args: str) -> None:
-    assert subprocess.run(["git", *args], capture_output=True, check=False).returncode != 0
-
-
-def _folder_for_file(repo: Path, git: Git) -> Path:
-    for name in ("a.py", "b/c.py", "d/e.py"):
-        (repo / name).parent.mkdir(exist_ok=True)
-        (repo / name).write_text("1\n")
-    git("add", "-A")
-    git("commit", "-qm", "files and folders")
-    (repo / "a.py").unlink()
-    (repo / "a.py").mkdir()
-    (repo / "a.py/inside.py").write_text("2\n")
-    (repo / "b/c.py").unlink()
-    (repo / "b").rmdir()
-    (repo / "b").write_text("3\n")
-    (repo / "d/e.py").unlink()
-    (repo / "d").rmdir()
-    (repo / "d").symlink_to("data")
-    git("add", "-N", "b", "d")
-    return repo
-
-
-def _intent_to_add(repo: Path, git: Git) -> Path:
-    (repo / "soon.py").write_text("soon\n")
-    git("add", "--intent-to-add", "soon.py")
-    return repo
-
-
-def _plain(repo: Path, git: Git) -> Path:
-    return repo
-
-
-KINDS = (_plain, _sparse, _split_index, _submodule, _filtered, _lfs, _worktree, _merge, _rebase,
-         _cherry_pick, _folder_for_file, _intent_to_add)  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", snapshotkinds.KINDS)
 def test_the_git_state_stays_and_the_snapshot_is_exact(  # noqa: PLR0917
     repo: Path, git: Git, tracking_sqlite: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, kind: Callable[[Path, Git], Path],
@@ -146,7 +25,7 @@ def test_the_git_state_stays_and_the_snapshot_is_exact(  # noqa: PLR0917
     monkeypatch.chdir(place)
     (place / "data/data.dvc").write_text("outs: []\n")
     (place / "more.py").write_text("more\n")
-    if kind not in (_merge, _rebase, _cherry_pick):
+    if kind not in (snapshotkinds.merge, snapshotkinds.rebase, snapshotkinds.cherry_pick):
         (place / "train.py").write_text("dirty\n")
     before = git_state(place, git)
     tags = start()
@@ -161,7 +40,7 @@ def test_the_git_state_stays_and_the_snapshot_is_exact(  # noqa: PLR0917
 
 
 def test_what_cannot_be_kept_is_named(repo: Path, git: Git, tracking_sqlite: str) -> None:
-    _submodule(repo, git)
+    snapshotkinds.submodule(repo, git)
     (repo / "library/file").write_text("")
     git("add", "file", cwd=repo / "library")
     (repo / "large.json").write_text(" " * 1_000_001)
