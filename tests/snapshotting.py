@@ -84,12 +84,13 @@ def git_state(folder: Path, git: Git) -> dict[str, object]:
         for path in files
         if path.is_file() and path.name not in ("MLFLOW_RUN_HEAD", "config")
     }
+    empty = str(_empty(folder, git))
     questions = {
         "log": ("log", "--all", "--format=%H %D"), "branches": ("branch", "-a"),
         "refs": ("for-each-ref",), "stash": ("stash", "list"),
         "reflog": ("reflog",),
         "status": ("--no-optional-locks", "status", "--porcelain=v2", "-uall"),
-        "mirror": ("push", "--no-verify", "--mirror", "-n", "--porcelain", str(_empty(folder, git))),
+        "mirror": ("push", "--no-verify", "--mirror", "-n", "--porcelain", empty),
     }  # fmt: skip
     said = {name: git(*args, cwd=folder) for name, args in questions.items()}
     return {"bytes": bytes_of, **said}

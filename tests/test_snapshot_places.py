@@ -113,6 +113,7 @@ def test_a_full_repository_keeps_no_more_and_names_prune(
 def test_what_git_could_not_keep_in_time_is_left(
     repo: Path, git: Git, tracking_sqlite: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG", logger="mlflow_dvc_plugin")
     (repo / "big.bin").write_bytes(b"")
     git("add", "big.bin")
     with open("big.bin", "wb") as file:
