@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import snapshotkinds
 from conftest import Dvc, Git
+from mounts import Mount, tmpfs
 from snapshotting import brought_back, files_in, git_state, start
 
 from mlflow_dvc_plugin.capture import kept
@@ -93,6 +95,24 @@ def test_a_repository_that_takes_nothing_means_no_snapshot(
     tags = start()
     assert tags["git.dirty"] == "true"
     assert "git.snapshot" not in tags and "git.snapshot.incomplete" not in tags
+
+
+def test_a_full_disk_means_no_snapshot(
+    repo: Path, git: Git, tracking_sqlite: str, tmp_path: Path, mount: Mount
+) -> None:
+    small = tmpfs(mount, tmp_path / "small", "2m")
+    git("clone", "-q", str(repo), str(small / "clone"))
+    os.chdir(small / "clone")
+    (small / "clone/train.py").write_bytes(os.urandom(300_000))
+    with contextlib.suppress(OSError), open(small / "filler", "wb") as file:
+        while file.write(bytes(4096)):
+            file.flush()
+    before = git("fsck")
+    tags = start()
+    assert tags["git.dirty"] == "true" and "git.snapshot" not in tags
+    assert git("fsck") == before and not list(small.rglob("snapshot-*"))
+    (small / "filler").unlink()
+    assert "git.snapshot" in start()
 
 
 def test_a_full_repository_keeps_no_more_and_names_prune(
