@@ -63,11 +63,18 @@ ALLOWED = {
 }
 
 
-def read_settings(toplevel: str | None) -> tuple[Settings, list[str]]:
-    """Return the settings and a sentence for each that is wrong; never raises."""
+def read_settings(toplevel: str | None, content: bytes | None = None) -> tuple[Settings, list[str]]:
+    """Return the settings and a sentence for each that is wrong; never raises.
+
+    ``content`` is that of another ``pyproject.toml`` than the toplevel's.
+    """
     problems: list[str] = []
     values: dict[str, Any] = {}
-    table = _table(toplevel, problems) if toplevel else {}
+    table: Mapping[str, Any] = {}
+    if content is not None:
+        table = _parsed("pyproject.toml", content, problems)
+    elif toplevel:
+        table = _table(toplevel, problems)
     for name in sorted(set(table) - set(ALLOWED)):
         known = ", ".join(sorted(ALLOWED))
         problems.append(f"[tool.mlflow-dvc] {name} is not a setting; there are: {known}")
@@ -111,21 +118,35 @@ def _given(name: str, table: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [*found, (VARIABLES[name], value)] if value else found
 
 
+def has_settings(content: bytes) -> bool:
+    """Tell whether a ``pyproject.toml`` may hold settings of ours."""
+    return b"mlflow-dvc" in content
+
+
 def _table(toplevel: str, problems: list[str]) -> Mapping[str, Any]:
     path = os.path.join(toplevel, "pyproject.toml")
     try:
         with open(path, "rb") as file:
-            text = file.read().decode()
-        if "mlflow-dvc" not in text:
-            return {}
+            content = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        problems.append(f"{path} cannot be read ({error}); the default settings are used")
+        return {}
+    return _parsed(path, content, problems)
+
+
+def _parsed(path: str, content: bytes, problems: list[str]) -> Mapping[str, Any]:
+    if not has_settings(content):
+        return {}
+    try:
+        text = content.decode()
         if sys.version_info >= (3, 11):
             import tomllib
         else:
             import tomli as tomllib
         table = tomllib.loads(text).get("tool", {}).get("mlflow-dvc", {})
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError, ImportError, RecursionError) as error:
+    except (ValueError, AttributeError, ImportError, RecursionError) as error:
         problems.append(f"{path} cannot be read ({error}); the default settings are used")
         return {}
     if isinstance(table, dict):

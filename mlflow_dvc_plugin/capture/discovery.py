@@ -11,6 +11,7 @@ from typing import Any
 from mlflow_dvc_plugin import dvcrepo
 from mlflow_dvc_plugin.capture.files import CommitFiles, Files, WorktreeFiles
 from mlflow_dvc_plugin.capture.pipeline import lock_of
+from mlflow_dvc_plugin.capture.trees import TreeFiles
 from mlflow_dvc_plugin.capture.walk import Found, is_metadata, walk_metadata_files
 from mlflow_dvc_plugin.dvcrepo import DEFAULT_IGNORED, IGNORE_FILE
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -53,7 +54,7 @@ def metadata_files(  # noqa: PLR0913
 
 
 def commit_metadata_files(
-    files: CommitFiles, dvc_root: str, memo: dict[str, Any] | None = None
+    files: CommitFiles | TreeFiles, dvc_root: str, memo: dict[str, Any] | None = None
 ) -> Found:
     """Return the metadata files of a commit. DVC does not look at ``.gitignore`` there."""
     names = filter(is_metadata, files.paths)

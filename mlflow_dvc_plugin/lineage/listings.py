@@ -13,10 +13,11 @@ _MD5 = 32
 
 
 class Listings:
-    """Directory listings of one DVC repository, each read once; ``store`` None: no remote."""
+    """Directory listings of one DVC repository, each read once; not ``far``: from the cache."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, far: bool = True) -> None:
         self._store = store
+        self._far = far
         self._known: dict[tuple[str, bool], Mapping[str, str] | None] = {}
         self.failed: dict[str, str] = {}
 
@@ -45,6 +46,9 @@ class Listings:
         return data if _holds(data, name) else None
 
     def _fetched(self, name: str, legacy: bool, remote: str | None) -> bytes | None:
+        if not self._far:
+            self.failed[name] = "it is not in the cache"
+            return None
         chosen = remote or self._store.default
         if chosen is None:
             self.failed[name] = "it is not in the cache, and there is no DVC remote"
