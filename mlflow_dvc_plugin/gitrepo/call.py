@@ -71,7 +71,7 @@ def call_git(
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
-                text = f"git {args[0]} did not answer within {timeout:.1f} s"
+                text = f"git {_verb(args)} did not answer within {timeout:.1f} s"
                 raise GitError(text) from error
             raise
     failed = process.returncode != 0
@@ -109,6 +109,14 @@ def _exit_status_is_lost() -> bool:
     return child is not None and signal.getsignal(child) is signal.SIG_IGN
 
 
+def _verb(args: Sequence[str]) -> str:
+    """Return Git's command among the arguments: ``-c name=value`` and other options precede it."""
+    rest = list(args)
+    while len(rest) > 1 and rest[0].startswith("-"):
+        del rest[: 2 if rest[0] == "-c" else 1]
+    return rest[0] if rest else ""
+
+
 def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
     if "dubious ownership" in stderr:
         return GitError(
@@ -117,4 +125,4 @@ def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
             code,
         )
     lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
-    return GitError(f"git {args[0]} failed ({code}): {lines[0]}", code=code)
+    return GitError(f"git {_verb(args)} failed ({code}): {lines[0]}", code=code)

@@ -59,18 +59,23 @@ def ensure(worktree: Worktree, commit: str, *, snapshot: bool) -> str | None:
     raise MlflowDvcError(f"the run's {what} {commit} is missing{listed}", _hint(worktree, snapshot))
 
 
-def _wants(commit: str, snapshot: bool) -> list[str]:
-    """Return what to ask for: not every server gives a commit by its id."""
-    named = [SNAPSHOTS + commit] if snapshot else []
-    return [*named, commit, *([] if snapshot else ["refs/heads/*"])]
+def _wants(commit: str, snapshot: bool) -> list[tuple[str, ...]]:
+    """Return what to ask for, the last for servers that give no commit by its id.
+
+    Git takes a pattern only with refs to write to; ``--dry-run`` fetches and does not write them.
+    """
+    if snapshot:
+        return [(SNAPSHOTS + commit,), (commit,)]
+    return [(commit,), ("--dry-run", "+refs/heads/*:refs/mlflow-dvc/fetched/*")]
 
 
-def _fetched(worktree: Worktree, remote: str, want: str) -> str:
+def _fetched(worktree: Worktree, remote: str, want: tuple[str, ...]) -> str:
     """Fetch; return why that failed, "" when it did not."""
+    *options, ref = want
     try:
         call_git(
             worktree.toplevel, *_QUIET, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-            "--no-recurse-submodules", "--refmap=", "--end-of-options", remote, want,
+            "--no-recurse-submodules", "--refmap=", *options, "--end-of-options", remote, ref,
             timeout=_SECONDS, env=_NO_QUESTIONS,
         )  # fmt: skip
     except GitError as error:
