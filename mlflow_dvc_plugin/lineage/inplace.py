@@ -21,6 +21,7 @@ from mlflow_dvc_plugin.sync.gate import Gate, Taken
 from mlflow_dvc_plugin.sync.ledger import Ledger
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
+from mlflow_dvc_plugin.sync.objects import Cache
 from mlflow_dvc_plugin.sync.running import users
 from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, repositories, seen_of
 
@@ -59,18 +60,24 @@ def require_saved(worktree: Worktree) -> None:
 def _require_saved(work: _Work, one: Repository) -> None:
     change = Change(work.worktree, one, work.ledger)
     for out in one.stated.values():
-        if reason := _unsaved(change, out, work):
+        if reason := _unsaved(change, one, out, work):
             hint = f"keep it: dvc add {out.path}, or dvc commit; or leave out --in-place"
             raise MlflowDvcError(f"{out.path} has unsaved data: {reason}", hint)
 
 
-def _unsaved(change: Change, out: Output, work: _Work) -> str | None:
-    """Return why the data would be lost; whatever else stands against it is no loss: it stays."""
+def _unsaved(change: Change, one: Repository, out: Output, work: _Work) -> str | None:
+    """Return why bytes would be lost, or would stand in the way; None when all are in the cache."""
     try:
-        change.follow(out, work.tracked([out.path]), "", dry_run=True)
+        if not change.follow(out, work.tracked([out.path]), "", dry_run=True):
+            return None
     except Stays as error:
+        # Whatever else stands against it is no loss: then it stays as it is.
         return str(error) if error.unsaved else None
-    return None
+    state = one.repo.disk.state_of(out)
+    cache = Cache(one.cache, one.repo.root, one.site_cache, work.ledger.verified)
+    if state.status != "modified" or (state.hash and cache.holds(state.hash, out.scheme)):
+        return None
+    return "as it is now it is in no cache"
 
 
 def check_out(worktree: Worktree, commit: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,37 @@ def test_a_run_without_a_commit_or_from_elsewhere_is_refused(
         bring(tagged(run, **{"mlflow.source.git.commit": "0" * 40}))
     assert "tried this repository" in caught.value.message
     assert not beside(repo, run).exists()
+
+
+def test_a_run_that_cannot_be_read_is_an_error_with_a_hint(
+    repo: Path, tracking_sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    run = made()
+    mlflow.delete_run(run.run_id)
+    code, _, err = verb(run.run_id)
+    assert code == 1 and "is deleted" in err and "hint: mlflow runs restore" in err
+    code, _, err = verb("0" * 32)
+    assert code == 1 and "there is no run" in err and "hint: " in err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    code, _, err = verb(run.run_id)
+    assert code == 1 and "hint: " in err
+    assert not beside(repo, run).exists()
+
+
+def test_outside_a_repository_nothing_is_restored(
+    repo: Path, tracking_sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made()
+    monkeypatch.chdir(repo.parent / "empty")
+    with pytest.raises(MlflowDvcError, match="no Git worktree"):
+        bring(run)
+
+
+def test_a_run_without_tags_brings_back_its_commit_alone(repo: Path, tracking_sqlite: str) -> None:
+    run = made()
+    bare = replace(run, tags={"mlflow.source.git.commit": run.commit or ""})
+    outcome = bring(bare)
+    assert outcome.made and outcome.notes == ["the run's tags state no data"]
+    assert data_in(beside(repo, run)) == {}
