@@ -15,7 +15,6 @@ from versions import ONE, data_in
 from lineage.making import made
 from lineage.restoring import beside, bring, manifest, tagged, verb
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage import restore as module
 from mlflow_dvc_plugin.lineage.rundata import RunData
 from mlflow_dvc_plugin.lineage.store import open_client
 
@@ -159,10 +158,10 @@ def test_a_restore_that_fails_takes_back_what_it_made_and_nothing_else(
             (folder / mine).write_text("a person's")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.RunData, "check", fail)
+    monkeypatch.setattr(RunData, "check", fail)
     with pytest.raises(KeyboardInterrupt):
         bring(run)
-    monkeypatch.setattr(module.RunData, "check", check)
+    monkeypatch.setattr(RunData, "check", check)
     if mine:
         assert (folder / mine).read_text() == "a person's"
     else:

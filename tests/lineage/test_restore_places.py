@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Dvc, Git
@@ -42,7 +43,7 @@ def test_code_and_data_of_two_repositories_both_come_back(  # noqa: PLR0917
         data = {key: value for key, value in made().tags.items() if key.startswith("dvc.")}
     run = tagged(run, **data, dvc__rev=rev)
     git("commit", "-q", "--allow-empty", "-m", "data goes on", cwd=repo)
-    how: dict[str, str] = {"to": "../back"}
+    how: dict[str, Any] = {"to": "../back"}
     if named == "option":
         how["data_repo"] = str(repo)
     elif named == "variable":
