@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
-from mlflow_dvc_plugin.lineage.putting import mark
+from mlflow_dvc_plugin.lineage.putting import mark_at
 
 # A big tree, or filters that download (Git LFS), take their time.
 _SECONDS = 3600.0
@@ -104,7 +104,7 @@ def _strange(
         inside = os.path.relpath(path, folder).replace(os.sep, "/")
         if inside in edited:
             return path
-        if inside not in tree and not _is_ours(path, inside) and ours.get(path) != mark(path):
+        if inside not in tree and not _is_ours(path, inside) and ours.get(path) != mark_at(path):
             return path
     return None
 

@@ -13,7 +13,7 @@ from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import SCHEMES, Shelf
+from mlflow_dvc_plugin.lineage.shelf import SCHEMES, Shelf, mark_of
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
 
@@ -43,19 +43,32 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
     """
     with Workshop(how.scratch, how.types) as shop:
         for need in needs:
-            target = os.path.join(folder, need.path)
             if reason := misplaced(need, folder):
                 raise MlflowDvcError(f"{need.path}: {reason}")
-            files = dict(_files(need, target, shelf, need.path in how.executable))
-            if reason := behind_link({*files, target}, folder, ()):
-                raise MlflowDvcError(f"{need.path}: {reason}")
-            if need.hash.endswith(".dir"):
-                os.makedirs(target, exist_ok=True)  # an empty directory is data, too
-            for above in sorted(set(map(os.path.dirname, files))):
-                os.makedirs(above, exist_ok=True)
-            for new in files.values():
-                _one(shop, new, how.types[:1])
-                done.files[new.path] = mark(new.path)
+            target = os.path.join(folder, need.path)
+            rows = _rows(need, shelf)
+            _make_folders(need, target, rows, folder)
+            executable = need.path in how.executable
+            for relpath, md5 in rows.items():
+                path = f"{target}/{relpath}" if relpath else target
+                source = shelf.path(md5, need.legacy)
+                mark = shelf.marks.get(source)
+                if mark is None or executable or not _linked(source, path, how.types[0]):
+                    new = New(path, source, md5, SCHEMES[need.legacy], executable)
+                    _one(shop, new, how.types[0])
+                    mark = mark_at(path)
+                done.files[path] = mark
+
+
+def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
+    """Make the folders of the piece; raises MlflowDvcError where a link stands in the way."""
+    folders = {f"{target}/{above}" for above in {_above(name) for name in rows if name}}
+    if reason := behind_link({*(f"{one}/file" for one in folders), target}, top, ()):
+        raise MlflowDvcError(f"{need.path}: {reason}")
+    if need.hash.endswith(".dir"):
+        folders.add(target)  # an empty directory is data, too
+    for above in sorted(folders or {os.path.dirname(target)}):
+        os.makedirs(above, exist_ok=True)
 
 
 @dataclass(frozen=True)
@@ -70,43 +83,50 @@ class Links:
     executable: Collection[str] = ()
 
 
-def _files(need: Need, target: str, shelf: Shelf, executable: bool) -> Iterator[tuple[str, New]]:
-    scheme = SCHEMES[need.legacy]
-    rows: Mapping[str, str] | None = {"": need.hash}
-    if need.hash.endswith(".dir"):
-        rows = shelf.listing(need.hash, need.legacy)
+def _rows(need: Need, shelf: Shelf) -> Mapping[str, str]:
+    """Return relative path -> md5, "" for a piece that is a file."""
+    if not need.hash.endswith(".dir"):
+        return {"": need.hash}
+    rows = shelf.listing(need.hash, need.legacy)
     if rows is None:
         raise MlflowDvcError(f"{need.path}: its listing is not in the cache any more")
-    for relpath, md5 in rows.items():
-        path = os.path.join(target, relpath) if relpath else target
-        yield path, New(path, shelf.path(md5, need.legacy), md5, scheme, executable)
+    return rows
 
 
-def _one(shop: Workshop, new: New, first: tuple[str, ...]) -> None:
+def _above(relpath: str) -> str:
+    return relpath.rpartition("/")[0]
+
+
+def _linked(source: str, path: str, kind: str) -> bool:
     """Link straight to the place where that is asked for: it fails when anything is there."""
     try:
-        if first == ("hardlink",) and can_share(new):
-            os.link(new.source, new.path)
-            return
-        if first == ("symlink",) and can_share(new):
-            os.symlink(new.source, new.path)
-            return
+        if kind == "hardlink":
+            os.link(source, path)
+        elif kind == "symlink":
+            os.symlink(source, path)
+        else:
+            return False
     except FileExistsError as error:
-        raise MlflowDvcError(f"{new.path} is there already, and is no part of the data") from error
+        raise MlflowDvcError(f"{path} is there already, and is no part of the data") from error
     except (OSError, NotImplementedError):
-        pass  # a link type that the file system does not have
+        return False  # the file system does not have it
+    return True
+
+
+def _one(shop: Workshop, new: New, kind: str) -> None:
+    if kind in ("hardlink", "symlink") and can_share(new) and _linked(new.source, new.path, kind):
+        return
     if os.path.lexists(new.path):
         raise MlflowDvcError(f"{new.path} is there already, and is no part of the data")
     shop.swap(None, shop.make(new), new.path)
 
 
-def mark(path: str) -> str:
+def mark_at(path: str) -> str:
     """Return what changes when the file is written to; for a link, when what it leads to is."""
     try:
-        info = os.stat(path)
+        return mark_of(os.stat(path))
     except OSError:
         return "gone"
-    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns}"
 
 
 def differences(
@@ -131,7 +151,7 @@ def differences(
         what = "is missing" if relpath in rows else "is no part of the run's data"
         yield f"{need.path}/{relpath} {what}"
     for relpath in rows.keys() & there:
-        if not _has(os.path.join(target, relpath), rows[relpath], need.legacy, done):
+        if not _has(f"{target}/{relpath}", rows[relpath], need.legacy, done):
             yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
 
 
@@ -156,7 +176,7 @@ def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
 
 
 def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
-    if done is not None and done.files.get(path) == mark(path):
+    if done is not None and done.files.get(path) == mark_at(path):
         return True
     try:
         return hashing.file_md5(path, SCHEMES[legacy], _NEVER)[0] == value

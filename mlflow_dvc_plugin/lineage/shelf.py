@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate, hashing
@@ -14,6 +14,8 @@ from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.sync.objects import Cache
 
 _MODE = 0o444
+_MD5 = 32
+_SMALL = 1 << 16  # bytes
 SCHEMES = {False: "md5", True: "md5-dos2unix"}
 
 
@@ -29,32 +31,55 @@ class Shelf:
         self._root = root
         self._site = site_cache
         self.cache = Cache(folder, root, site_cache, self.verified)
+        self.marks: dict[str, str] = {}  # of the sound ones that nobody may write to
         self.damaged: set[str] = set()
+        self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
 
     def path(self, name: str, legacy: bool) -> str:
         """Return where the object is, or would be."""
-        return self.cache.path(name, SCHEMES[legacy])
+        return f"{self._roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
 
     def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
         """Return those that are there and hold what their names say; the rest may be ``damaged``.
 
-        DVC's own record is asked for all at once; what it does not vouch for is read.
+        A small object is read. For the others DVC's own record is asked, all at once; what it does
+        not vouch for is read as well.
         """
-        stats: dict[str, os.stat_result] = {}
-        paths = {name: self.path(name, legacy) for name in names}
-        for name, path in paths.items():
-            with contextlib.suppress(OSError):
-                stats[name] = os.stat(path)
+        good, broken, big = set(), set(), {}
+        for name in names:
+            path = self.path(name, legacy)
+            try:
+                info, md5 = _look(path, small=not legacy or name.endswith(".dir"))
+            except OSError:
+                continue
+            if md5 is None:
+                big[name] = info
+            elif md5 == name[:_MD5]:
+                good.add(name)
+                self._note(path, info)
+            else:
+                broken.add(name)
+        for name, whole in self._big(big, legacy):
+            (good if whole else broken).add(name)
+        self.damaged |= broken
+        return good
+
+    def _big(self, stats: Mapping[str, os.stat_result], legacy: bool) -> Iterator[tuple[str, bool]]:
+        paths = {name: self.path(name, legacy) for name in stats}
         known = self._recorded(paths, stats, legacy)
-        doubtful = [name for name in stats if known.get(paths[name]) != name[:32]]
+        doubtful = [name for name in stats if known.get(paths[name]) != name[:_MD5]]
         with ThreadPoolExecutor() as pool:
             read = pool.map(lambda name: is_whole(paths[name], name, legacy), doubtful)
-            broken = {name for name, good in zip(doubtful, read, strict=True) if not good}
-        self.damaged |= broken
-        for name in stats.keys() - broken:
-            info = stats[name]
-            self.verified[paths[name]] = f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
-        return stats.keys() - broken
+            whole = dict(zip(doubtful, read, strict=True))
+        for name, info in stats.items():
+            if whole.get(name, True):
+                self._note(paths[name], info)
+            yield name, whole.get(name, True)
+
+    def _note(self, path: str, info: os.stat_result) -> None:
+        self.verified[path] = f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
+        if not info.st_mode & 0o222:
+            self.marks[path] = mark_of(info)
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -105,6 +130,27 @@ def is_whole(path: str, name: str, legacy: bool) -> bool:
         return hashing.file_md5(path, scheme, Deadline(None))[0] == name[:32]
     except (OSError, ValueError):
         return False
+
+
+def mark_of(info: os.stat_result) -> str:
+    """Return what changes when the file is written to, and stays when it gets another name."""
+    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns}"
+
+
+def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
+    """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
+    try:
+        info = os.fstat(handle)
+        if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
+            return info, None
+        data = os.read(handle, _SMALL + 1)
+    finally:
+        os.close(handle)
+    if len(data) != info.st_size:
+        return info, None
+    return info, hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _beside(path: str) -> str:
