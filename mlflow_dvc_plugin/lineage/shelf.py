@@ -22,16 +22,15 @@ SCHEMES = {False: "md5", True: "md5-dos2unix"}
 class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
-    ``verified`` is for :class:`sync.objects.Cache`: what was found sound is not read again.
+    ``marks`` are those of sound objects that nobody may write to, by path.
     """
 
     def __init__(self, folder: str, root: str, site_cache: str | None) -> None:
         self.folder = folder
-        self.verified: dict[str, str] = {}
         self._root = root
         self._site = site_cache
-        self.cache = Cache(folder, root, site_cache, self.verified)
-        self.marks: dict[str, str] = {}  # of the sound ones that nobody may write to
+        self.cache = Cache(folder, root, site_cache, {})
+        self.marks: dict[str, str] = {}
         self.damaged: set[str] = set()
         self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
 
@@ -77,7 +76,6 @@ class Shelf:
             yield name, whole.get(name, True)
 
     def _note(self, path: str, info: os.stat_result) -> None:
-        self.verified[path] = f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
         if not info.st_mode & 0o222:
             self.marks[path] = mark_of(info)
 

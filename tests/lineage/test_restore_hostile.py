@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -193,3 +196,38 @@ def test_a_folder_that_holds_anything_is_refused(repo: Path, tracking_sqlite: st
     assert (repo.parent / "file").read_text() == "mine"
     done = subprocess.run(["git", "fsck"], cwd=repo, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_a_checkout_that_git_cannot_do_leaves_nothing(
+    repo: Path, tracking_sqlite: str, git: Git
+) -> None:
+    (repo / ".gitattributes").write_text("*.big filter=far\n")
+    (repo / "a.big").write_text("a")
+    git("add", "-A")
+    git("commit", "-qm", "filtered")
+    run = made()
+    git("config", "filter.far.smudge", "exit 1")
+    git("config", "filter.far.required", "true")
+    with pytest.raises(MlflowDvcError, match="git worktree failed"):
+        bring(run)
+    assert not beside(repo, run).exists() and len(git("worktree", "list").splitlines()) == 1
+
+
+def test_a_checkout_that_is_interrupted_leaves_nothing(
+    repo: Path, tracking_sqlite: str, git: Git
+) -> None:
+    (repo / ".gitattributes").write_text("*.big filter=slow\n")
+    (repo / "a.big").write_text("a")
+    git("add", "-A")
+    git("commit", "-qm", "filtered")
+    run = made()
+    git("config", "filter.slow.smudge", f"touch '{repo.parent}/began'; sleep 60; cat")
+    command = [sys.executable, "-m", "mlflow_dvc_plugin.cli", "restore", run.run_id]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + 60
+        while not (repo.parent / "began").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not beside(repo, run).exists() and len(git("worktree", "list").splitlines()) == 1
