@@ -127,6 +127,7 @@ def _print(outcome: Outcome, dry_run: bool) -> None:
 def _print_folders(outcome: Outcome, dry_run: bool) -> None:
     if outcome.missing:
         click.echo("nothing was brought back" if not dry_run else "it could not be brought back")
+        click.echo("hint: the code alone: mlflow-dvc restore RUN --only code", err=True)
         return
     for folder, commit in outcome.folders.items():
         what = f"commit {commit}" if commit else "data"

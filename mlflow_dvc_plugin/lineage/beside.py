@@ -12,6 +12,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.putting import mark_at
+from mlflow_dvc_plugin.sync.locking import one_at_a_time
 
 # A big tree, or filters that download (Git LFS), take their time.
 _SECONDS = 3600.0
@@ -45,15 +46,12 @@ def make(worktree: Worktree, folder: str, commit: str) -> Worktree:
     A sparse checkout of the user's is not taken over: the run's tree is brought back as it was.
     Raises MlflowDvcError; then nothing is left of it.
     """
-    try:
-        call_git(
-            worktree.toplevel, *NO_HOOKS, "-c", "core.sparseCheckout=false",
-            "-c", "submodule.recurse=false", "worktree", "add", "--detach", "--quiet",
-            "--", folder, commit, timeout=_SECONDS, env=SKIP,
-        )  # fmt: skip
-    except BaseException:
-        take_back(worktree, folder, commit, {})
-        raise
+    # Of two at once for the same folder, the later one must not take back what the other has made.
+    lock = os.path.join(worktree.common_dir, "mlflow-dvc", "restore")
+    os.makedirs(lock, exist_ok=True)
+    with one_at_a_time(lock):
+        require_free(worktree, folder)
+        _add(worktree, folder, commit)
     made = find_worktree(folder)
     if made is None or made.toplevel != os.path.realpath(folder):
         raise MlflowDvcError(f"Git made no worktree in {folder}")
@@ -61,6 +59,19 @@ def make(worktree: Worktree, folder: str, commit: str) -> Worktree:
         with contextlib.suppress(GitError):
             call_git(made.toplevel, "config", "--worktree", "core.sparseCheckout", "false")
     return made
+
+
+def _add(worktree: Worktree, folder: str, commit: str) -> None:
+    was_there = os.path.isdir(folder)
+    try:
+        call_git(
+            worktree.toplevel, *NO_HOOKS, "-c", "core.sparseCheckout=false",
+            "-c", "submodule.recurse=false", "worktree", "add", "--detach", "--quiet",
+            "--", folder, commit, timeout=_SECONDS, env=SKIP,
+        )  # fmt: skip
+    except BaseException:
+        take_back(worktree, folder, commit, {}, keep=was_there)
+        raise
 
 
 def take_back(

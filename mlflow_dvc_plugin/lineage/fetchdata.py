@@ -22,6 +22,7 @@ from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.storage import look_up, unreachable
 from mlflow_dvc_plugin.sync.objects import all_inside
 
+_VERSIONED = "it keeps files by their names, not by hash: restore --only code, and dvc pull there"
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 # (what is counted, how many are done, of how many)
 Progress = Callable[[str, int, int], None]
@@ -38,12 +39,16 @@ class Missing:
 
 @dataclass
 class Gathered:
-    """``count`` objects came, or would come; ``size`` in bytes, of those that came."""
+    """``count`` objects came, or would come; ``size`` in bytes, of those that came.
+
+    ``absent`` were not in the cache; ``inside`` are the members of each directory.
+    """
 
     count: int = 0
     size: int = 0
     missing: list[Missing] = field(default_factory=list)
     absent: set[str] = field(default_factory=set)
+    inside: dict[str, set[str]] = field(default_factory=dict)
 
 
 class Gatherer:
@@ -84,6 +89,7 @@ class Gatherer:
             text = "its listing cannot be used: it is none, or names a path outside the directory"
             self.result.missing.append(Missing(path, name, (text,)))
             return
+        self.result.inside[name] = set(rows.values())
         for relpath, md5 in rows.items():
             yield md5, f"{path}/{relpath}"
 
@@ -135,8 +141,7 @@ class Gatherer:
         if name not in self._remotes:
             try:
                 remote = self._store.remote(name)
-                odd = "it keeps files by their names, not by hash; in the new worktree: dvc pull"
-                self._remotes[name] = odd if remote.versioned else remote
+                self._remotes[name] = _VERSIONED if remote.versioned else remote
             except MlflowDvcError as error:
                 self._remotes[name] = error.message
         return self._remotes[name]

@@ -97,6 +97,14 @@ def check_out(worktree: Worktree, commit: str) -> str:
     return branch or before or "HEAD"
 
 
+def go_back(worktree: Worktree, rev: str) -> None:
+    """Return to the branch or commit that :func:`check_out` came from."""
+    call_git(
+        worktree.toplevel, *NO_HOOKS, "-c", "submodule.recurse=false", "checkout", "--quiet",
+        "--no-overwrite-ignore", rev, "--", timeout=_SECONDS, env=SKIP,
+    )  # fmt: skip
+
+
 def follow(
     worktree: Worktree, needs: Sequence[Need], cache_of: Callable[[str], str | None],
     executable: Collection[str], *, metadata_too: bool,

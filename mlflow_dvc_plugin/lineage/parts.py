@@ -46,7 +46,8 @@ def parts_of(run: Record, how: How, start: str) -> list[Part]:
 
     ``start`` is the absolute folder to look from.
     """
-    code = find_worktree(start)
+    named = os.environ.get(places.REPO_VARIABLE)
+    code = find_worktree(start) or (find_worktree(_real(named)) if named else None)
     apart = run.data_rev is not None
     data = _data_worktree(run, how, start, code) if apart and how.only != "code" else code
     here = code if how.only != "data" else data

@@ -91,8 +91,9 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
     begun: list[tuple[Part, bool]] = []
     try:
         for part, data in work:
-            begun.append((part, os.path.isdir(part.folder)))
+            was_there = os.path.isdir(part.folder)
             made = _make(part)
+            begun.append((part, was_there))
             if part.code:
                 _check_code(run, made, outcome)
             data.put(done)
@@ -122,23 +123,44 @@ def _undo(begun: list[tuple[Part, bool]], done: Put, error: BaseException) -> No
 
 
 def _in_place(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> None:
-    for part, data in work:
-        if part.commit:
-            back = inplace.check_out(part.worktree, part.commit)
-            outcome.back = outcome.back or back
-        if part.code:
-            _check_code(run, part.worktree, outcome)
-        if part.data:
-            data.stock.settle(part.folder)
-            objects = [need for need in without_inner(data.needs) if need.kept]
-            failed = inplace.follow(
-                part.worktree, objects, data.stock.cache_of, data.executable,
-                metadata_too=part.commit is not None,
-            )  # fmt: skip
-            named = {need.path for need in objects}
-            outcome.lacking.update({p: why for p, why in failed.items() if p in named})
-            outcome.notes += [why for p, why in sorted(failed.items()) if p not in named]
-        data.check(outcome, None)
+    _check_out([part for part, _ in work if part.commit], outcome)
+    try:
+        for part, data in work:
+            if part.code:
+                _check_code(run, part.worktree, outcome)
+            if part.data:
+                _follow(part, data, outcome)
+            data.check(outcome, None)
+    except MlflowDvcError as error:
+        if outcome.back:
+            error.hint = f"to go back: git checkout {outcome.back} && mlflow-dvc sync"
+        raise
+
+
+def _check_out(parts: list[Part], outcome: Outcome) -> None:
+    """Go to the commits of all parts, or of none."""
+    left: list[tuple[Part, str]] = []
+    try:
+        for part in parts:
+            back = inplace.check_out(part.worktree, part.commit or "")
+            left.append((part, back))
+    except BaseException:
+        for part, back in left:
+            inplace.go_back(part.worktree, back)
+        raise
+    outcome.back = left[0][1] if left else None
+
+
+def _follow(part: Part, data: RunData, outcome: Outcome) -> None:
+    data.stock.settle(part.folder)
+    objects = [need for need in without_inner(data.needs) if need.kept]
+    failed = inplace.follow(
+        part.worktree, objects, data.stock.cache_of, data.executable,
+        metadata_too=part.commit is not None,
+    )  # fmt: skip
+    named = {need.path for need in objects}
+    outcome.lacking.update({path: why for path, why in failed.items() if path in named})
+    outcome.notes += [why for path, why in sorted(failed.items()) if path not in named]
 
 
 def _check_code(run: Record, made: Worktree | None, outcome: Outcome) -> None:

@@ -78,12 +78,16 @@ class RunData:
     def _size(self, objects: list[Need]) -> int | None:
         """Return the bytes of what is not here, None when the metadata does not tell."""
         total = 0
+        found = self.stock.gathered
         for need in objects:
-            if need.hash in self.stock.gathered.absent:
-                out = self.stated.outputs.get(need.path)
-                if out is None or out.size is None or out.hash != need.hash:
-                    return None
-                total += out.size
+            parts = found.inside.get(need.hash, {need.hash})
+            lacking = parts & found.absent
+            out = self.stated.outputs.get(need.path)
+            if not lacking:
+                continue
+            if lacking != parts or out is None or out.size is None or out.hash != need.hash:
+                return None
+            total += out.size
         return total
 
     @property

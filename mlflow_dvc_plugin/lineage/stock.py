@@ -76,6 +76,7 @@ class Stock:
         self.gathered.size += found.size
         self.gathered.missing += found.missing
         self.gathered.absent |= found.absent
+        self.gathered.inside |= found.inside
 
     def settle(self, folder: str) -> None:
         """Move objects that wait in Git's folder into the caches of the new worktree."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -145,7 +146,7 @@ def test_code_and_data_can_be_had_alone(repo: Path, tracking_sqlite: str, git: G
     assert len(git("worktree", "list").splitlines()) == 2
 
 
-def test_a_dry_run_changes_nothing(repo: Path, tracking_sqlite: str, git: Git) -> None:
+def test_a_dry_run_changes_nothing(repo: Path, tracking_sqlite: str, dvc: Dvc) -> None:
     run = made()
     shutil.rmtree(repo / ".dvc/cache")
     before = sorted(path for path in repo.parent.rglob("*") if "/home/" not in str(path))
@@ -154,6 +155,12 @@ def test_a_dry_run_changes_nothing(repo: Path, tracking_sqlite: str, git: Git) -
     assert outcome.size == sum(len(text) for text in ONE.values())
     after = sorted(path for path in repo.parent.rglob("*") if "/home/" not in str(path))
     assert before == after
+    dvc("fetch", "--quiet")
+    lost = hashlib.md5(ONE["data/images/cat.png"].encode()).hexdigest()
+    (repo / ".dvc/cache/files/md5" / lost[:2] / lost[2:]).unlink()
+    outcome = bring(run, dry_run=True)
+    assert (outcome.fetched, outcome.size) == (1, None)
+    shutil.rmtree(repo / ".dvc/cache")
     (repo.parent / "remote").rename(repo.parent / "elsewhere")
     outcome = bring(run, dry_run=True)
     assert {one.path for one in outcome.missing} == {"data/images", "data/train.csv"}

@@ -43,7 +43,7 @@ def stored(repo: Path, data: bytes, ending: str = "") -> str:
 
 @pytest.mark.parametrize(
     "path",
-    ["../evil", "/tmp/evil-of-a-test", "a/../../evil", ".git/hooks/post-checkout", ".GIT/config",
+    ["../evil", "/evil-of-a-test", "a/../../evil", ".git/hooks/post-checkout", ".GIT/config",
      ".dvc/config.local", "sub/.git/config", "s3://bucket/x", "", ".", "nul\0nul"],
 )  # fmt: skip
 def test_a_path_of_a_tag_never_leads_outside(repo: Path, tracking_sqlite: str, path: str) -> None:
@@ -53,9 +53,11 @@ def test_a_path_of_a_tag_never_leads_outside(repo: Path, tracking_sqlite: str, p
     assert path in outcome.lacking and path not in outcome.checked
     folder = beside(repo, run)
     after = {name for name in everything(repo.parent) if not name.startswith(folder.name)}
-    worktrees = {name for name in after if "/.git/worktrees/" in name}
+    worktrees = {
+        name for name in after if "/.git/worktrees/" in name or "/.git/mlflow-dvc/" in name
+    }
     assert after - worktrees - before.keys() == set()
-    assert not os.path.exists("/tmp/evil-of-a-test")
+    assert not os.path.exists("/evil-of-a-test")
     assert b"evil" not in {one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
@@ -231,3 +233,15 @@ def test_a_checkout_that_is_interrupted_leaves_nothing(
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert not beside(repo, run).exists() and len(git("worktree", "list").splitlines()) == 1
+
+
+def test_of_two_restores_at_once_one_succeeds_whole(
+    repo: Path, tracking_sqlite: str, git: Git
+) -> None:
+    run = made()
+    command = [sys.executable, "-m", "mlflow_dvc_plugin.cli", "restore", run.run_id]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], said
+    assert data_in(beside(repo, run)) == ONE
+    assert git("status", "--porcelain", cwd=beside(repo, run)) == ""

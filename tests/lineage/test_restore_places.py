@@ -60,6 +60,14 @@ def test_code_and_data_of_two_repositories_both_come_back(  # noqa: PLR0917
     assert (back / "train.py").read_text() == "code\n"
     assert data_in(repo.parent / "back-project") == ONE
     assert bring(run, to="../only", only="code").folders == {str(repo.parent / "only"): run.commit}
+    git("commit", "-q", "--allow-empty", "-m", "code goes on", cwd=apart)
+    git("rm", "-q", "train.py", cwd=repo)
+    git("commit", "-qm", "no script", cwd=repo)
+    (repo / "train.py").write_text("mine\n")
+    with pytest.raises(MlflowDvcError, match="git checkout failed"):
+        bring(run, data_repo=str(repo), in_place=True)
+    assert git("symbolic-ref", "HEAD", cwd=apart) == "refs/heads/main"  # both, or none
+    (repo / "train.py").unlink()
     outcome = bring(run, data_repo=str(repo), in_place=True)
     assert outcome.whole and git("rev-parse", "HEAD", cwd=repo) == rev
     assert outcome.back == "main"
