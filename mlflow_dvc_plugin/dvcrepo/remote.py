@@ -87,6 +87,28 @@ class Remote:
             )  # fmt: skip
         return failed
 
+    def download(
+        self, names: Sequence[str], legacy: bool, folder: str, done: Callable[[], None]
+    ) -> dict[str, BaseException]:
+        """Copy objects from the remote into ``folder``, as ``ab/cdef...``, in parallel.
+
+        Their bytes are not looked at. Returns hash -> error of those that failed.
+        """
+        from dvc.fs import LocalFileSystem
+        from dvc_data.hashfile.db import get_odb
+
+        failed: dict[str, BaseException] = {}
+        if not names:
+            return failed
+        with dvc_quiet():
+            odb = get_odb(LocalFileSystem(), folder, hash_name="md5")
+            odb.add(
+                [self.object_path(name, legacy) for name in names], self._fs, list(names),
+                check_exists=False, on_error=failed.__setitem__, callback=_callback(done),
+                verify=False, batch_size=self._fs.jobs,
+            )  # fmt: skip
+        return failed
+
 
 @dataclass(frozen=True)
 class Store:
@@ -98,6 +120,18 @@ class Store:
     default: str | None
     caches: Sequence[str]
     _config: Any = field(repr=False)
+
+    @property
+    def cache_dir(self) -> str | None:
+        """The cache that the configuration names, None when it is the repository's own."""
+        return self._config["cache"].get("dir") or None
+
+    def remotes(self, first: str | None = None) -> list[str]:
+        """Return the names of all remotes: ``first`` if there is one, the default, the others."""
+        names = [str(name) for name in self._config.get("remote", {})]
+        front = [name.lower() for name in (first, self.default) if name]
+        known = [name for name in front if name in names]
+        return list(dict.fromkeys([*known, *sorted(names)]))
 
     def remote(self, name: str) -> Remote:
         """Return the remote of this name. Raises MlflowDvcError when it cannot be used."""

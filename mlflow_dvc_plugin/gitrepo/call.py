@@ -109,6 +109,14 @@ def _exit_status_is_lost() -> bool:
     return child is not None and signal.getsignal(child) is signal.SIG_IGN
 
 
+def _verb(args: Sequence[str]) -> str:
+    """Return Git's command among the arguments: ``-c name=value`` and other options precede it."""
+    rest = list(args)
+    while len(rest) > 1 and rest[0].startswith("-"):
+        del rest[: 2 if rest[0] == "-c" else 1]
+    return rest[0] if rest else ""
+
+
 def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
     if "dubious ownership" in stderr:
         return GitError(

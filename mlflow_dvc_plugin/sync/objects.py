@@ -85,7 +85,7 @@ class Cache:
             found = _rows(data)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        if not _all_inside(found):
+        if not all_inside(found):
             return None
         self._listings[value, scheme] = found
         return found
@@ -109,7 +109,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _all_inside(relpaths: Iterable[str]) -> bool:
+def all_inside(relpaths: Iterable[str]) -> bool:
     """Look closely only where any name looks odd: a directory has 20,000 of them."""
     text = "\n".join(("", *relpaths, ""))
     return not any(odd in text for odd in _ODD) or all(map(_inside, relpaths))

@@ -90,7 +90,7 @@ class Workshop:
         """
         ready = self._name(NEW)
         for link in self._links:
-            if link in ("hardlink", "symlink") and not _can_share(new):
+            if link in ("hardlink", "symlink") and not can_share(new):
                 continue
             with contextlib.suppress(OSError, NotImplementedError):
                 if link == "hardlink":
@@ -161,7 +161,7 @@ class Workshop:
         return os.path.join(self._folder, f"{kind}{self._count}")
 
 
-def _can_share(new: New) -> bool:
+def can_share(new: New) -> bool:
     """Make sure that nobody edits the object by editing the data, as DVC does.
 
     A cache that was copied, or filled by another tool, may have objects that can be written.

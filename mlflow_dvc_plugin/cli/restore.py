@@ -1,0 +1,136 @@
+"""``mlflow-dvc restore``: bring back the code and the data of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from mlflow_dvc_plugin.cli.text import counted, printable
+
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.lineage.outcome import Outcome
+
+_LISTED = 20  # checked pieces named one by one
+_EXAMPLES = """\b
+Examples:
+  mlflow-dvc restore 3f2ab0c9
+  mlflow-dvc restore 3f2ab0c9 --dry-run          what would be fetched?
+  mlflow-dvc restore models:/wine@champion --to ../champion
+  mlflow-dvc restore 3f2ab0c9 --only data --to ../its-data
+  mlflow-dvc restore 3f2ab0c9 --in-place         in this worktree, when it is clean
+"""
+
+
+@click.command("restore", epilog=_EXAMPLES)
+@click.argument("run")
+@click.option("--to", metavar="DIR", help="Where to: a new or empty folder.")
+@click.option("--in-place", is_flag=True, help="In this worktree; only when nothing is unsaved.")
+@click.option("--only", type=click.Choice(["code", "data"]), help="Leave out the other one.")
+@click.option("--all", "everything", is_flag=True, help="Every output, not the run's inputs alone.")
+@click.option("--data-repo", metavar="DIR",
+              help="The DVC repository, when the data's is not the code's.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be fetched.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(  # noqa: PLR0913, PLR0917
+    run: str, to: str | None, in_place: bool, only: str | None, everything: bool,
+    data_repo: str | None, dry_run: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Bring back exactly the code and the data of RUN.
+
+    Into a linked Git worktree beside the repository, which shares its DVC cache: the current work
+    is not touched. RUN is a run id, the beginning of one, a DVC experiment's name, or
+    models:/name/version, models:/name@alias.
+
+    A commit or snapshot that is not here is fetched from the Git remotes, data that is not in the
+    cache from the DVC remotes of today's configuration. The hashes are those of the run's tags, and
+    all that came back is compared with them.
+
+    Exit code 1 when a piece is missing or differs; each place that was tried is named.
+    """
+    from mlflow_dvc_plugin.lineage.parts import How
+    from mlflow_dvc_plugin.lineage.resolve import find
+    from mlflow_dvc_plugin.lineage.restore import restore
+    from mlflow_dvc_plugin.lineage.store import open_client
+
+    if to and in_place:
+        raise click.UsageError("--to and --in-place exclude each other")
+    how = How(to, in_place, only, everything, dry_run, data_repo)
+    with _progress() as progress:
+        outcome = restore(find(open_client(), run), how, os.getcwd(), progress)
+    if as_json:
+        click.echo(json.dumps(_plain(outcome, dry_run), indent=2))
+    else:
+        _print(outcome, dry_run)
+    return 0 if outcome.whole else 1
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    if not sys.stderr.isatty():
+        yield lambda _what, _count, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, count: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=count, total=total)
+
+        yield show
+
+
+def _plain(outcome: Outcome, dry_run: bool) -> dict[str, object]:
+    return {
+        "run_id": outcome.run_id, "dry_run": dry_run, "whole": outcome.whole, "made": outcome.made,
+        "folders": outcome.folders, "commits_from": outcome.commits_from,
+        "fetched": {"objects": outcome.fetched, "bytes": outcome.size},
+        "checked": outcome.checked, "lacking": outcome.lacking,
+        "missing": [{"path": one.path, "hash": one.hash, "tried": list(one.tried)}
+                    for one in outcome.missing],
+        "notes": outcome.notes, "back": outcome.back,
+    }  # fmt: skip
+
+
+def _print(outcome: Outcome, dry_run: bool) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {printable(note)}", err=True)
+    for commit, remote in outcome.commits_from.items():
+        click.echo(f"fetched commit {commit} from Git remote '{printable(remote)}'")
+    if outcome.fetched or dry_run:
+        size = "size unknown" if outcome.size is None else f"{outcome.size} bytes"
+        what = "would be fetched" if dry_run else "fetched"
+        click.echo(f"{what}: {counted(outcome.fetched, 'object')}, {size}")
+    for one in outcome.missing:
+        click.echo(f"missing: {printable(one.path)} ({one.hash})")
+        for tried in one.tried:
+            click.echo(f"  tried {printable(tried)}")
+    for path, why in sorted(outcome.lacking.items()):
+        click.echo(f"not brought back: {printable(path)}: {printable(why)}")
+    checked = sorted(outcome.checked.items())
+    for path, value in checked[:_LISTED]:
+        click.echo(f"as the run had it: {printable(path)} ({value})")
+    if len(checked) > _LISTED:
+        click.echo(f"as the run had it: {len(checked) - _LISTED} more")
+    _print_folders(outcome, dry_run)
+
+
+def _print_folders(outcome: Outcome, dry_run: bool) -> None:
+    if outcome.missing:
+        click.echo("nothing was brought back" if not dry_run else "it could not be brought back")
+        click.echo("hint: the code alone: mlflow-dvc restore RUN --only code", err=True)
+        return
+    for folder, commit in outcome.folders.items():
+        what = f"commit {commit}" if commit else "data"
+        click.echo(f"{'would be' if dry_run else 'is'} in {printable(folder)}: {what}")
+    if outcome.back:
+        click.echo(f"to go back: git checkout {printable(outcome.back)} && mlflow-dvc sync")

@@ -1,0 +1,213 @@
+"""Get a run's objects into the cache: from another cache of the repository, or a DVC remote.
+
+With today's configuration. An object is read before it is believed, and a directory's listing
+before its members are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.listings import Listings
+from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.storage import look_up, unreachable
+from mlflow_dvc_plugin.sync.objects import all_inside
+
+_VERSIONED = "it keeps files by their names, not by hash: restore --only code, and dvc pull there"
+_MD5 = re.compile(r"[0-9a-f]{32}\Z")
+# (what is counted, how many are done, of how many)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A piece that cannot be had: its path, its hash, and each place with what was found there."""
+
+    path: str
+    hash: str
+    tried: tuple[str, ...]
+
+
+@dataclass
+class Gathered:
+    """``count`` objects came, or would come; ``size`` in bytes, of those that came.
+
+    ``absent`` were not in the cache; ``inside`` are the members of each directory.
+    """
+
+    count: int = 0
+    size: int = 0
+    missing: list[Missing] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
+    inside: dict[str, set[str]] = field(default_factory=dict)
+
+
+class Gatherer:
+    """Brings the objects of one DVC repository; with ``dry_run`` it only asks for them."""
+
+    def __init__(self, store: Store, shelf: Shelf, progress: Progress, *, dry_run: bool) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._progress = progress
+        self._dry_run = dry_run
+        self._remotes: dict[str, Remote | str] = {}
+        self._listings = Listings(store)
+        self.result = Gathered()
+
+    def gather(self, needs: Iterable[Need]) -> Gathered:
+        """Get all that is not in the cache; what cannot be had is in ``missing``."""
+        groups: dict[tuple[bool, str | None], dict[str, str]] = {}
+        for need in needs:
+            groups.setdefault((need.legacy, need.remote), {})[need.hash] = need.path
+        for (legacy, own), wanted in groups.items():
+            self._bring(wanted, legacy, own)
+            inside: dict[str, str] = {}
+            for name, path in wanted.items():
+                if name.endswith(".dir"):
+                    inside.update(self._members(name, path, legacy, own))
+            self._bring(inside, legacy, own)
+        return self.result
+
+    def _members(
+        self, name: str, path: str, legacy: bool, own: str | None
+    ) -> Iterator[tuple[str, str]]:
+        if any(one.hash == name for one in self.result.missing):
+            return
+        rows = self._shelf.listing(name, legacy)
+        if rows is None and self._dry_run and name not in self._shelf.damaged:
+            rows = self._listings.get(name, legacy, own)
+        if rows is None or not _is_safe(rows):
+            text = "its listing cannot be used: it is none, or names a path outside the directory"
+            self.result.missing.append(Missing(path, name, (text,)))
+            return
+        self.result.inside[name] = set(rows.values())
+        for relpath, md5 in rows.items():
+            yield md5, f"{path}/{relpath}"
+
+    def _bring(self, wanted: Mapping[str, str], legacy: bool, own: str | None) -> None:
+        left = set(wanted) - self._shelf.sound(wanted, legacy)
+        if not left:
+            return
+        self.result.absent |= left
+        tried: dict[str, list[str]] = {name: [self._in_cache(name)] for name in left}
+        with _scratch(self._shelf.folder, self._dry_run) as scratch:
+            left -= self._from_caches(left, legacy, scratch)
+            for remote in self._store.remotes(own):
+                if left:
+                    left -= self._from_remote(remote, left, legacy, scratch, tried)
+        if not self._store.remotes():
+            for reasons in tried.values():
+                reasons.append("there is no DVC remote: dvc remote add -d NAME URL")
+        self.result.missing += [Missing(wanted[n], n, tuple(tried[n])) for n in sorted(left)]
+
+    def _in_cache(self, name: str) -> str:
+        damaged = name in self._shelf.damaged
+        return f"the cache {self._shelf.folder}: {'damaged' if damaged else 'not there'}"
+
+    def _from_caches(self, names: set[str], legacy: bool, scratch: str) -> set[str]:
+        found = set()
+        for name in names - self._shelf.damaged:
+            place = self._store.cached(name, legacy)
+            if place and (self._dry_run or self._shelf.copy(place, name, legacy, scratch)):
+                found.add(name)
+        return found
+
+    def _from_remote(
+        self, name: str, names: set[str], legacy: bool, scratch: str, tried: dict[str, list[str]]
+    ) -> set[str]:
+        """Return those that came; why the others did not is noted."""
+        remote = self._open(name)
+        reasons: dict[str, str] = {}
+        came: set[str] = set()
+        if isinstance(remote, str):
+            reasons = dict.fromkeys(names, remote)
+        else:
+            came = self._ask(remote, names, legacy, scratch, reasons)
+        for one in names - came:
+            tried[one].append(f"DVC remote '{name}': {reasons.get(one, 'not there')}")
+        return came
+
+    def _open(self, name: str) -> Remote | str:
+        """Return the remote, or why it cannot be used; asked once."""
+        if name not in self._remotes:
+            try:
+                remote = self._store.remote(name)
+                self._remotes[name] = _VERSIONED if remote.versioned else remote
+            except MlflowDvcError as error:
+                self._remotes[name] = error.message
+        return self._remotes[name]
+
+    def _ask(
+        self, remote: Remote, names: set[str], legacy: bool, scratch: str, reasons: dict[str, str]
+    ) -> set[str]:
+        try:
+            found = look_up(remote, names, legacy, self._counter("looking for objects", len(names)))
+        except MlflowDvcError as error:
+            self._remotes[remote.name] = error.message  # it does not answer: ask no more
+            reasons.update(dict.fromkeys(names, error.message))
+            return set()
+        reasons.update(found.unknown)
+        if self._dry_run:
+            self.result.count += len(found.present)
+            return found.present
+        return self._download(remote, names - found.absent, legacy, scratch, reasons)
+
+    def _download(
+        self, remote: Remote, names: set[str], legacy: bool, scratch: str, reasons: dict[str, str]
+    ) -> set[str]:
+        done = self._counter("downloading objects", len(names))
+        try:
+            failed = remote.download(sorted(names), legacy, scratch, done)
+        except Exception as error:  # noqa: BLE001 - each kind of storage has its own
+            failed = dict.fromkeys(names, error)
+        for name, why in failed.items():
+            if not isinstance(why, FileNotFoundError):
+                reasons[name] = unreachable(remote, why).message
+        came = set()
+        for name in names - failed.keys():
+            place = os.path.join(scratch, name[:2], name[2:])
+            size = os.path.getsize(place)
+            if self._shelf.take(place, name, legacy):
+                came.add(name)
+                self.result.size += size
+            else:
+                reasons[name] = "it holds other bytes under this name"
+        self.result.count += len(came)
+        return came
+
+    def _counter(self, what: str, total: int) -> Callable[[], None]:
+        count = 0
+
+        def done() -> None:
+            nonlocal count
+            count += 1
+            self._progress(what, count, total)
+
+        return done
+
+
+def _is_safe(rows: Mapping[str, str]) -> bool:
+    return all_inside(rows) and all(map(_MD5.match, rows.values()))
+
+
+@contextmanager
+def _scratch(folder: str, dry_run: bool) -> Iterator[str]:
+    """Make a folder on the cache's file system; what is left in it is removed."""
+    if dry_run:
+        yield ""
+        return
+    os.makedirs(folder, exist_ok=True)
+    made = tempfile.mkdtemp(prefix="mlflow-dvc-", dir=folder)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

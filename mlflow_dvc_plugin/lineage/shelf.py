@@ -1,0 +1,157 @@
+"""The DVC cache that data is brought back from: what in it is sound, and putting objects there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from mlflow_dvc_plugin.capture import dvcstate, hashing
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.sync.objects import Cache
+
+_MODE = 0o444
+_MD5 = 32
+_SMALL = 1 << 16  # bytes
+SCHEMES = {False: "md5", True: "md5-dos2unix"}
+
+
+class Shelf:
+    """One cache folder of the DVC repository at the absolute path ``root``.
+
+    ``marks`` are those of sound objects that nobody may write to, by path.
+    """
+
+    def __init__(self, folder: str, root: str, site_cache: str | None) -> None:
+        self.folder = folder
+        self._root = root
+        self._site = site_cache
+        self.cache = Cache(folder, root, site_cache, {})
+        self.marks: dict[str, str] = {}
+        self.damaged: set[str] = set()
+        self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
+
+    def path(self, name: str, legacy: bool) -> str:
+        """Return where the object is, or would be."""
+        return f"{self._roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
+
+    def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
+        """Return those that are there and hold what their names say; the rest may be ``damaged``.
+
+        A small object is read. For the others DVC's own record is asked, all at once; what it does
+        not vouch for is read as well.
+        """
+        good, broken, big = set(), set(), {}
+        for name in names:
+            path = self.path(name, legacy)
+            try:
+                info, md5 = _look(path, small=not legacy or name.endswith(".dir"))
+            except OSError:
+                continue
+            if md5 is None:
+                big[name] = info
+            elif md5 == name[:_MD5]:
+                good.add(name)
+                self._note(path, info)
+            else:
+                broken.add(name)
+        for name, whole in self._big(big, legacy):
+            (good if whole else broken).add(name)
+        self.damaged |= broken
+        return good
+
+    def _big(self, stats: Mapping[str, os.stat_result], legacy: bool) -> Iterator[tuple[str, bool]]:
+        paths = {name: self.path(name, legacy) for name in stats}
+        known = self._recorded(paths, stats, legacy)
+        doubtful = [name for name in stats if known.get(paths[name]) != name[:_MD5]]
+        with ThreadPoolExecutor() as pool:
+            read = pool.map(lambda name: is_whole(paths[name], name, legacy), doubtful)
+            whole = dict(zip(doubtful, read, strict=True))
+        for name, info in stats.items():
+            if whole.get(name, True):
+                self._note(paths[name], info)
+            yield name, whole.get(name, True)
+
+    def _note(self, path: str, info: os.stat_result) -> None:
+        if not info.st_mode & 0o222:
+            self.marks[path] = mark_of(info)
+
+    def _recorded(
+        self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
+    ) -> dict[str, str]:
+        if legacy or self._site is None:
+            return {}
+        kept = {paths[n]: info for n, info in stats.items() if stat.S_IMODE(info.st_mode) == _MODE}
+        return dvcstate.recorded(self._root, kept, self._site)
+
+    def listing(self, name: str, legacy: bool) -> Mapping[str, str] | None:
+        """Return relative path -> md5; None when it is not here, or names a path outside."""
+        return self.cache.listing(name, SCHEMES[legacy])
+
+    def take(self, source: str, name: str, legacy: bool) -> bool:
+        """Move a downloaded file in, if its bytes are what the name says; False when not.
+
+        A damaged object in its place is kept beside it: data may be a link to it that a person has
+        written through.
+        """
+        if not is_whole(source, name, legacy):
+            return False
+        target = self.path(name, legacy)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.lexists(target):
+            if is_whole(target, name, legacy):
+                return True
+            os.rename(target, _beside(target))
+        os.chmod(source, _MODE)
+        os.rename(source, target)
+        self.damaged.discard(name)
+        return True
+
+    def copy(self, source: str, name: str, legacy: bool, scratch: str) -> bool:
+        """Take the object from another cache; False when it is not whole there."""
+        place = os.path.join(scratch, f"copy-{name}")
+        try:
+            shutil.copyfile(source, place)
+        except OSError:
+            return False
+        return self.take(place, name, legacy)
+
+
+def is_whole(path: str, name: str, legacy: bool) -> bool:
+    """Tell whether the file's bytes have the hash that its name says."""
+    # A listing is hashed as it is, whoever made it.
+    scheme = "md5" if name.endswith(".dir") else SCHEMES[legacy]
+    try:
+        return hashing.file_md5(path, scheme, Deadline(None))[0] == name[:32]
+    except (OSError, ValueError):
+        return False
+
+
+def mark_of(info: os.stat_result) -> str:
+    """Return what changes when the file is written to, and stays when it gets another name."""
+    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns}"
+
+
+def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
+    """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
+    try:
+        info = os.fstat(handle)
+        if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
+            return info, None
+        data = os.read(handle, _SMALL + 1)
+    finally:
+        os.close(handle)
+    if len(data) != info.st_size:
+        return info, None
+    return info, hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _beside(path: str) -> str:
+    numbers = ("", *map(str, range(1, 1000)))
+    places = (f"{path}.damaged{number}" for number in numbers)
+    return next(place for place in places if not os.path.lexists(place))

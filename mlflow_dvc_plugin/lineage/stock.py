@@ -1,0 +1,103 @@
+"""The objects of a run's data, gathered in the caches of its DVC repositories."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.capture import dvcstate
+from mlflow_dvc_plugin.capture.dvcconfig import read_config
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing, Progress
+from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.sync.stores import store_of
+
+
+@dataclass
+class Stock:
+    """``shelves`` are the caches by DVC repository ("" for the toplevel), with their link types."""
+
+    worktree: Worktree
+    shelves: dict[str, Shelf] = field(default_factory=dict)
+    links: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    gathered: Gathered = field(default_factory=Gathered)
+
+    def cache_of(self, root: str) -> str | None:
+        """Return the folder of the cache."""
+        shelf = self.shelves.get(root)
+        return shelf.folder if shelf else None
+
+    def gather(
+        self, needs: Iterable[Need], commit: str | None, progress: Progress, *, dry_run: bool
+    ) -> None:
+        """Get all objects into the caches; what cannot be had is in ``gathered.missing``."""
+        by_root: dict[str, list[Need]] = {}
+        for need in needs:
+            by_root.setdefault(need.root, []).append(need)
+        for root, mine in sorted(by_root.items()):
+            try:
+                store = store_of(self.worktree, root, commit or "HEAD")
+            except MlflowDvcError as error:
+                lost = [Missing(need.path, need.hash, (error.message,)) for need in mine]
+                self.gathered.missing += lost
+                continue
+            main = posixpath.join(self.worktree.main or self.worktree.toplevel, root).rstrip("/")
+            config = read_config(os.path.join(main, ".dvc"))
+            site = dvcstate.site_cache_dir(config.site_cache_dir)
+            folder = store.cache_dir or self._own(main, root)
+            self.shelves[root] = Shelf(folder, main, site)
+            self.links[root] = config.links
+            found = Gatherer(store, self.shelves[root], progress, dry_run=dry_run).gather(mine)
+            self._add(found)
+
+    def _own(self, main: str, root: str) -> str:
+        """Return the repository's own cache, that of the main worktree where there is one.
+
+        Where no DVC is checked out, a folder of ours in Git's: see :meth:`settle`.
+        """
+        if os.path.isdir(os.path.join(main, ".dvc")):
+            return os.path.join(main, ".dvc", "cache")
+        here = os.path.join(self.worktree.toplevel, root, ".dvc")
+        if os.path.isdir(here):
+            return os.path.join(here, "cache")
+        return self._waiting(root)
+
+    def _waiting(self, root: str) -> str:
+        name = root.replace("/", "%") or "%"
+        return os.path.join(self.worktree.common_dir, "mlflow-dvc", "waiting", name)
+
+    def _add(self, found: Gathered) -> None:
+        self.gathered.count += found.count
+        self.gathered.size += found.size
+        self.gathered.missing += found.missing
+        self.gathered.absent |= found.absent
+        self.gathered.inside |= found.inside
+
+    def settle(self, folder: str) -> None:
+        """Move objects that wait in Git's folder into the caches of the new worktree."""
+        for root, shelf in list(self.shelves.items()):
+            own = os.path.join(folder, root, ".dvc")
+            if shelf.folder == self._waiting(root) and os.path.isdir(own):
+                target = os.path.join(own, "cache")
+                if os.path.isdir(shelf.folder) and not os.path.lexists(target):
+                    shutil.move(shelf.folder, target)
+                    self.shelves[root] = Shelf(target, os.path.dirname(own), None)
+
+
+def without_inner(needs: Sequence[Need]) -> list[Need]:
+    """Return the pieces less those that lie in another one: it brings them along."""
+    paths = {need.path for need in needs if need.hash.endswith(".dir")}
+    return [need for need in needs if not _above(need.path) & paths]
+
+
+def _above(path: str) -> set[str]:
+    found = set()
+    while (above := posixpath.dirname(path)) != path:
+        found.add(above)
+        path = above
+    return found
