@@ -17,7 +17,7 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "completion", "demo", "doctor", "hooks", "install", "status", "sync", "tag", "uninstall",
+    "completion", "demo", "doctor", "hooks", "install", "runs", "status", "sync", "tag", "uninstall",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -46,6 +46,7 @@ Examples:
   mlflow-dvc status                  what would a run started here carry?
   mlflow-dvc status --hash           the same, comparing data of any size
   mlflow-dvc sync                    let the data follow the code
+  mlflow-dvc runs HEAD               the runs of a commit, also those made just before it
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks

@@ -1,0 +1,173 @@
+"""The runs of a commit: those started from it, and those made just before it that it holds.
+
+The ordinary way of working is edit, run, commit: the run carries the parent's id then. It is found
+by its tree, which its tags name and its snapshot keeps.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlflow_dvc_plugin.capture.inputs import is_model
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.lineage.hits import DIFFERS, EXACT, UNKNOWN, Answer, Hit, Scope, tags_are
+from mlflow_dvc_plugin.lineage.record import INCOMPLETE, TREE, Record
+from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
+from mlflow_dvc_plugin.provenance import Output
+from mlflow_dvc_plugin.tags import COMMIT
+
+# A tree that is not here is not here: a partial clone must not go and ask for it.
+_OFFLINE = {"GIT_NO_LAZY_FETCH": "1"}
+_NOT_HERE = "dirty, and its tree is not here"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit's id, its tree and its parents."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+
+
+def read_commit(toplevel: str, commit: str) -> Commit:
+    """Return the commit as its object says it, which a shallow clone does not change.
+
+    Raises GitError.
+    """
+    head = call_git(toplevel, "cat-file", "commit", commit).partition(b"\n\n")[0]
+    lines = [line.split(" ") for line in head.decode("utf-8", "replace").splitlines()]
+    tree = next(words[1] for words in lines if words[0] == "tree")
+    return Commit(commit, tree, tuple(words[1] for words in lines if words[0] == "parent"))
+
+
+def commits_of_range(toplevel: str, text: str) -> list[str]:
+    """Return the ids of ``a..b``, the newest first. Raises MlflowDvcError."""
+    try:
+        out = call_git(toplevel, "rev-list", "--end-of-options", text, "--")
+    except GitError as error:
+        raise MlflowDvcError(f"there is no range '{text}' here", "git fetch --all") from error
+    return out.decode().split()
+
+
+class Ahead:
+    """Compares the trees of dirty runs with commits; a tree that many runs share, once."""
+
+    def __init__(self, toplevel: str) -> None:
+        self._toplevel = toplevel
+        self._revisions = Revisions(toplevel)
+        self._known: dict[tuple[str, str], tuple[tuple[str, str], ...] | None] = {}
+        self._paths: dict[str, frozenset[str] | None] = {}
+
+    def hits(self, scope: Scope, commit: Commit, answer: Answer) -> Iterator[Hit]:
+        """Yield the runs of the commit; what cannot be told goes to ``answer.gaps``."""
+        for run in scope.runs(tags_are({COMMIT: commit.id})):
+            match, differs = self._started(run, commit)
+            yield Hit(run, "started", match, differs, commit.id)
+        for parent in commit.parents:
+            for run in scope.runs(tags_are({COMMIT: parent, "git.dirty": "true"})):
+                yield from self._before(run, commit, parent, answer)
+        for run in scope.runs(tags_are({TREE: commit.tree})):
+            match, differs = _whole(run, EXACT, ())
+            yield Hit(run, "same tree", match, differs, commit.id)
+
+    def _started(self, run: Record, commit: Commit) -> tuple[str, tuple[str, ...]]:
+        if run.dirty is False:
+            return EXACT, ()
+        if run.dirty is None:
+            return UNKNOWN, ("its tags do not say whether it was dirty",)
+        found = self._differences(run.tree, commit)
+        if found is None:
+            return UNKNOWN, (_NOT_HERE,)
+        paths = tuple(path for _, path in found)
+        return _whole(run, DIFFERS if paths else EXACT, paths)
+
+    def _before(self, run: Record, commit: Commit, parent: str, answer: Answer) -> Iterator[Hit]:
+        found = self._differences(run.tree, commit)
+        if found is None:
+            answer.gaps[f"run {run.run_id}"] = (
+                f"made from a dirty tree on {parent[:10]}, and its tree is not here: whether "
+                f"{commit.id[:10]} holds it is unknown"
+            )
+            return
+        explained = [self._explained(run, commit, parent, *each) for each in found]
+        if None in explained:
+            return
+        match, differs = _whole(run, DIFFERS if found else EXACT, [str(text) for text in explained])
+        yield Hit(run, "before", match, differs, commit.id)
+
+    def _differences(self, tree: str | None, commit: Commit) -> tuple[tuple[str, str], ...] | None:
+        """Return (status, path) from the run's tree to the commit's, None when it is not here."""
+        if tree is None or tree == commit.tree:
+            return None if tree is None else ()
+        key = (tree, commit.tree)
+        if key not in self._known:
+            try:
+                parts = call_git_z(
+                    self._toplevel, "diff-tree", "-r", "-z", "--no-renames", "--name-status",
+                    "--end-of-options", tree, commit.tree, env=_OFFLINE,
+                )  # fmt: skip
+            except GitError:
+                self._known[key] = None
+            else:
+                self._known[key] = tuple(zip(parts[::2], parts[1::2], strict=True))
+        return self._known[key]
+
+    def _explained(
+        self, run: Record, commit: Commit, parent: str, status: str, path: str
+    ) -> str | None:
+        """Say why the commit holds the run although this path differs; None when it does not."""
+        if status == "D":
+            known = self._tracked(parent)
+            if known is not None and path not in known:
+                return f"{path} (untracked then, not in the commit)"
+        if _produced(run, self._revisions.at(commit.id), path):
+            return f"{path} (the run's own product)"
+        return None
+
+    def _tracked(self, commit: str) -> frozenset[str] | None:
+        if commit not in self._paths:
+            try:
+                names = call_git_z(
+                    self._toplevel, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit,
+                    env=_OFFLINE,
+                )  # fmt: skip
+            except GitError:
+                self._paths[commit] = None
+            else:
+                self._paths[commit] = frozenset(names)
+        return self._paths[commit]
+
+
+def _whole(run: Record, match: str, differs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the match as far as it is known: a snapshot may lack something."""
+    lacking = run.tags.get(INCOMPLETE)
+    if lacking is None:
+        return match, tuple(differs)
+    return UNKNOWN, (*differs, f"its snapshot is not whole: {lacking}")
+
+
+def _produced(run: Record, stated: Stated, path: str) -> bool:
+    """Tell whether a run may have written the path: what DVC notes of outputs, and metrics."""
+    if posixpath.basename(path) == "dvc.lock":
+        return True
+    products = [out for out in stated.outputs.values() if _is_product(run, out)]
+    folder = posixpath.dirname(path)
+    if posixpath.basename(path) == ".gitignore":  # DVC names its outputs there
+        return any(posixpath.dirname(out.path) == folder for out in products)
+    return any(
+        path == out.path
+        or path.startswith(f"{out.path}/")
+        or (path == out.source and not out.stage)
+        for out in products
+    )
+
+
+def _is_product(run: Record, out: Output) -> bool:
+    if out.path in (run.manifest or {}):
+        return False
+    made = out.stage or out.metric or out.plot or out.type == "model" or is_model(out.path)
+    return bool(made) or out.path in run.products

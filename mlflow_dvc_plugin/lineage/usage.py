@@ -1,0 +1,129 @@
+"""The runs whose tags state some data: a path, a hash, or both, asked with MLflow's filters.
+
+The manifest is compact JSON, so that ``"data/train.csv":"53d0`` is an exact piece of its text. A
+piece finds too much at most (``_`` stands for any character); each hit is checked afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+from mlflow_dvc_plugin.lineage.hits import Answer, Scope
+from mlflow_dvc_plugin.lineage.needs import needs_of
+from mlflow_dvc_plugin.lineage.record import Record
+from mlflow_dvc_plugin.lineage.revision import Revisions
+
+_UNSAFE = re.compile(r'[^A-Za-z0-9/.:" -]')
+_EXCLUDED = 12  # each further "is not" costs the store a join over all runs
+Hashes = Callable[[Record], dict[str, str]]
+
+
+class Usage:
+    """Runs by their data; a manifest that its tags only count is rebuilt from the commit."""
+
+    def __init__(self, scope: Scope, toplevel: str | None, answer: Answer) -> None:
+        self.scope = scope
+        self.revisions = Revisions(toplevel) if toplevel else None
+        self._answer = answer
+
+    def of_path(self, path: str, prefix: str = "") -> Iterator[Record]:
+        """Yield the runs whose manifest has this path, with a hash that begins with ``prefix``."""
+        named = json.dumps(path)
+        for run in self._holding(f'{named}:"{prefix}'):
+            if self.hashes(run).get(path, "\0").startswith(prefix):
+                yield run
+
+    def of_hash(self, prefix: str) -> Iterator[Record]:
+        """Yield the runs whose manifest has a hash that begins with ``prefix``."""
+        for run in self._holding(f':"{prefix}'):
+            if any(value.startswith(prefix) for value in self.hashes(run).values()):
+                yield run
+
+    def data_states(self) -> Iterator[Record]:
+        """Yield runs with directories among their data: of each state of the data at least one.
+
+        Where there are few states the runs that share one are passed over: a query for each state
+        costs less than loading them all.
+        """
+        known: list[str] = []
+        while len(known) < _EXCLUDED:
+            query = " AND ".join(_unlike(known))
+            run = next(
+                self.scope.runs(f"tags.`dvc.manifest` LIKE '%.dir\"%' AND {query}", limit=1), None
+            )
+            if run is None:
+                break
+            yield run
+            known.append(run.tags["dvc.hash"])
+        else:
+            yield from self.scope.runs(
+                " AND ".join(["tags.`dvc.manifest` LIKE '%.dir\"%'", *_unlike(known)])
+            )
+        yield from self._in_chunks('.dir"')
+        yield from self._counted()
+
+    def of_state(self, run: Record) -> Iterator[Record]:
+        """Yield the runs with the same data as this one, itself at least."""
+        state = run.tags.get("dvc.hash", "")
+        if not re.match(r"[0-9a-f]{32}\Z", state):
+            yield run
+            return
+        yield from self.scope.runs(f"tags.`dvc.hash` = '{state}'")
+
+    def not_known(self, path: str | None = None) -> Iterator[Record]:
+        """Yield the runs that used the path, or any data at all, in a version that nobody knows."""
+        piece = "" if path is None else _piece(json.dumps(path))
+        for run in self.scope.runs(f"tags.`dvc.changed` LIKE '%{piece}%'"):
+            changed = unhashed(run)
+            if path in changed if path is not None else changed:
+                yield run
+
+    def hashes(self, run: Record) -> dict[str, str]:
+        """Return path -> hash of the run's data; what is not known goes to the answer's gaps."""
+        if run.manifest is not None:
+            return dict(run.manifest)
+        if "dvc.manifest.count" not in run.tags:
+            return {}
+        text = "its tags only count its data"
+        if self.revisions is not None:
+            found = needs_of(run, self.revisions)
+            text = found.unknown.get("dvc.manifest", "")
+            if not text:
+                return {need.path: need.hash for need in found.needs}
+        self._answer.gaps[f"run {run.run_id}"] = text
+        return {}
+
+    def _holding(self, piece: str) -> Iterator[Record]:
+        yield from self.scope.runs(f"tags.`dvc.manifest` LIKE '%{_piece(piece)}%'")
+        yield from self._in_chunks(piece)
+        yield from self._counted()
+
+    def _in_chunks(self, piece: str) -> Iterator[Record]:
+        number = 1
+        while any(self.scope.runs(f"tags.`dvc.manifest.{number}` LIKE '%'", limit=1)):
+            yield from self.scope.runs(f"tags.`dvc.manifest.{number}` LIKE '%{_piece(piece)}%'")
+            number += 1
+
+    def _counted(self) -> Iterator[Record]:
+        return self.scope.runs("tags.`dvc.manifest.count` LIKE '%'")
+
+
+def unhashed(run: Record) -> set[str]:
+    """Return the inputs of which the run's tags give no hash."""
+    try:
+        changed = json.loads(run.tags.get("dvc.changed", "[]"))
+    except (ValueError, RecursionError):
+        return set()
+    if not isinstance(changed, list):
+        return set()
+    return {path for path in changed if isinstance(path, str) and path not in (run.manifest or {})}
+
+
+def _piece(text: str) -> str:
+    return _UNSAFE.sub("_", text)
+
+
+def _unlike(known: list[str]) -> list[str]:
+    return [f"tags.`dvc.hash` != '{value}'" for value in ["", *known]]
