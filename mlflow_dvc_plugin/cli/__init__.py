@@ -17,7 +17,8 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "completion", "demo", "doctor", "hooks", "install", "runs", "status", "sync", "tag", "uninstall",
+    "completion", "demo", "doctor", "hooks", "install", "runs", "status", "sync", "tag",
+    "uninstall",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}

@@ -41,7 +41,7 @@ Examples:
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913
-    what: str, experiments: tuple[str, ...], metrics: tuple[str, ...], sort: str | None,
+    *, what: str, experiments: tuple[str, ...], metrics: tuple[str, ...], sort: str | None,
     best_of: str | None, only_now: bool, limit: int | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the runs of WHAT.

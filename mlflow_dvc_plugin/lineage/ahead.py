@@ -6,17 +6,15 @@ by its tree, which its tags name and its snapshot keeps.
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlflow_dvc_plugin.capture.inputs import is_model
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
-from mlflow_dvc_plugin.lineage.hits import DIFFERS, EXACT, UNKNOWN, Answer, Hit, Scope, tags_are
-from mlflow_dvc_plugin.lineage.record import INCOMPLETE, TREE, Record
-from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
-from mlflow_dvc_plugin.provenance import Output
+from mlflow_dvc_plugin.lineage.held import explained, judged, only_data
+from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, tags_are
+from mlflow_dvc_plugin.lineage.record import TREE, Record
+from mlflow_dvc_plugin.lineage.revision import Revisions
 from mlflow_dvc_plugin.tags import COMMIT
 
 # A tree that is not here is not here: a partial clone must not go and ask for it.
@@ -68,22 +66,28 @@ class Ahead:
             match, differs = self._started(run, commit)
             yield Hit(run, "started", match, differs, commit.id)
         for parent in commit.parents:
-            for run in scope.runs(tags_are({COMMIT: parent, "git.dirty": "true"})):
+            for run in self._candidates(scope, commit, parent):
                 yield from self._before(run, commit, parent, answer)
         for run in scope.runs(tags_are({TREE: commit.tree})):
-            match, differs = _whole(run, EXACT, ())
+            match, differs = judged(run, (), None)
             yield Hit(run, "same tree", match, differs, commit.id)
 
+    def _candidates(self, scope: Scope, commit: Commit, parent: str) -> Iterator[Record]:
+        yield from scope.runs(tags_are({COMMIT: parent, "git.dirty": "true"}))
+        # New data is committed after the run as well: its tree was clean then, its data was not.
+        changed = self._differences(f"{parent}^{{tree}}", commit)
+        if changed and only_data([path for _, path in changed]):
+            yield from scope.runs(tags_are({COMMIT: parent, "dvc.status": "modified"}))
+
     def _started(self, run: Record, commit: Commit) -> tuple[str, tuple[str, ...]]:
-        if run.dirty is False:
-            return EXACT, ()
         if run.dirty is None:
             return UNKNOWN, ("its tags do not say whether it was dirty",)
+        if run.dirty is False:
+            return judged(run, (), None)
         found = self._differences(run.tree, commit)
         if found is None:
             return UNKNOWN, (_NOT_HERE,)
-        paths = tuple(path for _, path in found)
-        return _whole(run, DIFFERS if paths else EXACT, paths)
+        return judged(run, [path for _, path in found], None)
 
     def _before(self, run: Record, commit: Commit, parent: str, answer: Answer) -> Iterator[Hit]:
         found = self._differences(run.tree, commit)
@@ -93,11 +97,12 @@ class Ahead:
                 f"{commit.id[:10]} holds it is unknown"
             )
             return
-        explained = [self._explained(run, commit, parent, *each) for each in found]
-        if None in explained:
-            return
-        match, differs = _whole(run, DIFFERS if found else EXACT, [str(text) for text in explained])
-        yield Hit(run, "before", match, differs, commit.id)
+        texts = [self._explained(run, commit, parent, *each) for each in found]
+        if None not in texts:
+            unclean = run.tags.get("dvc.status", "clean") != "clean"
+            stated = self._revisions.at(commit.id) if unclean else None
+            match, differs = judged(run, [str(text) for text in texts], stated)
+            yield Hit(run, "before", match, differs, commit.id)
 
     def _differences(self, tree: str | None, commit: Commit) -> tuple[tuple[str, str], ...] | None:
         """Return (status, path) from the run's tree to the commit's, None when it is not here."""
@@ -124,9 +129,7 @@ class Ahead:
             known = self._tracked(parent)
             if known is not None and path not in known:
                 return f"{path} (untracked then, not in the commit)"
-        if _produced(run, self._revisions.at(commit.id), path):
-            return f"{path} (the run's own product)"
-        return None
+        return explained(run, self._revisions.at(commit.id), path)
 
     def _tracked(self, commit: str) -> frozenset[str] | None:
         if commit not in self._paths:
@@ -140,34 +143,3 @@ class Ahead:
             else:
                 self._paths[commit] = frozenset(names)
         return self._paths[commit]
-
-
-def _whole(run: Record, match: str, differs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the match as far as it is known: a snapshot may lack something."""
-    lacking = run.tags.get(INCOMPLETE)
-    if lacking is None:
-        return match, tuple(differs)
-    return UNKNOWN, (*differs, f"its snapshot is not whole: {lacking}")
-
-
-def _produced(run: Record, stated: Stated, path: str) -> bool:
-    """Tell whether a run may have written the path: what DVC notes of outputs, and metrics."""
-    if posixpath.basename(path) == "dvc.lock":
-        return True
-    products = [out for out in stated.outputs.values() if _is_product(run, out)]
-    folder = posixpath.dirname(path)
-    if posixpath.basename(path) == ".gitignore":  # DVC names its outputs there
-        return any(posixpath.dirname(out.path) == folder for out in products)
-    return any(
-        path == out.path
-        or path.startswith(f"{out.path}/")
-        or (path == out.source and not out.stage)
-        for out in products
-    )
-
-
-def _is_product(run: Record, out: Output) -> bool:
-    if out.path in (run.manifest or {}):
-        return False
-    made = out.stage or out.metric or out.plot or out.type == "model" or is_model(out.path)
-    return bool(made) or out.path in run.products

@@ -15,7 +15,7 @@ from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Scope, Version
 from mlflow_dvc_plugin.lineage.members import Members, above, named, version_inside
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.record import Record
-from mlflow_dvc_plugin.lineage.revision import Revisions
+from mlflow_dvc_plugin.lineage.revision import Revisions, commit_id
 from mlflow_dvc_plugin.lineage.usage import Usage, unhashed
 from mlflow_dvc_plugin.lineage.what import What, below
 
@@ -40,6 +40,16 @@ def runs_of_path(scope: Scope, worktree: Worktree, what: What, answer: Answer) -
     for name in (path, *above(path)):
         for run in usage.not_known(name):
             answer.gaps[f"run {run.run_id}"] = f"it used {name} in a version that is not known"
+    if what.kind == "path" and not answer.versions and not answer.gaps:
+        raise _no_data(worktree, path)
+
+
+def _no_data(worktree: Worktree, path: str) -> MlflowDvcError:
+    outputs = Revisions(worktree.toplevel).at(commit_id(worktree.toplevel, "HEAD")).outputs
+    inside = "" if path == "." else f"{path}/"
+    below_it = sorted(name for name in outputs if name.startswith(inside))
+    text = f"there is no DVC data at {path}, now or in any commit, and no run used any"
+    return MlflowDvcError(text, "; ".join(f"mlflow-dvc runs ./{name}" for name in below_it[:3]))
 
 
 def runs_of_hash(

@@ -9,8 +9,8 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.lineage.ahead import Ahead, read_commit
 from mlflow_dvc_plugin.lineage.bydata import runs_of_hash, runs_of_path
-from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, each_once
 from mlflow_dvc_plugin.lineage.history import cut_off
+from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, each_once
 from mlflow_dvc_plugin.lineage.store import quoted
 from mlflow_dvc_plugin.lineage.what import What
 from mlflow_dvc_plugin.tags import BRANCH, COMMIT
@@ -19,7 +19,7 @@ _HEX = re.compile(r"[0-9a-f]+\Z")
 
 
 def find_runs(scope: Scope, worktree: Worktree | None, what: What) -> Answer:
-    """Return the runs; they are asked for while ``hits`` is read. Raises MlflowDvcError, also then."""
+    """Return the runs, asked for while ``hits`` is read. Raises MlflowDvcError, then too."""
     answer = Answer(what.kind)
     if what.kind in ("commit", "range") and worktree is not None:
         found = _of_commits(scope, worktree, what, answer)
