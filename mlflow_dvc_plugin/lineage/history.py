@@ -28,7 +28,7 @@ def states(toplevel: str) -> Iterator[tuple[Stated, int]]:
     try:
         out = call_git(
             toplevel, "-c", "log.showSignature=false", "log", "--all", "--full-history",
-            "--format=%H %ct", "--", *_METADATA, timeout=_PATIENCE,
+            "--date-order", "--format=%H %ct", "--", *_METADATA, timeout=_PATIENCE,
         )  # fmt: skip
     except GitError as error:
         if error.code is None:

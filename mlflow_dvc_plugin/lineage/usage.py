@@ -32,7 +32,8 @@ class Usage:
         """Yield the runs whose manifest has this path, with a hash that begins with ``prefix``."""
         named = json.dumps(path)
         for run in self._holding(f'{named}:"{prefix}'):
-            if self.hashes(run).get(path, "\0").startswith(prefix):
+            value = self.hashes(run).get(path)
+            if value is not None and value.startswith(prefix):
                 yield run
 
     def of_hash(self, prefix: str) -> Iterator[Record]:
