@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ import click
 from mlflow_dvc_plugin.cli.text import counted, printable
 
 if TYPE_CHECKING:
+    from mlflow_dvc_plugin.cli.runtable import Some
     from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Scope
 
 _LISTED = 5  # gaps named one by one
@@ -56,6 +57,7 @@ def command(  # noqa: PLR0913
     Exit code 1 when there is no such run.
     """
     from mlflow_dvc_plugin import gitdir
+    from mlflow_dvc_plugin.cli.runtable import Some
     from mlflow_dvc_plugin.lineage import ranking
     from mlflow_dvc_plugin.lineage.find import find_runs
     from mlflow_dvc_plugin.lineage.what import meaning
@@ -64,7 +66,9 @@ def command(  # noqa: PLR0913
     folder = os.getcwd()
     worktree = gitdir.find_worktree(folder)
     meant = meaning(worktree, what, folder)
-    scope = _scope(experiments)
+    if only_now and meant.kind != "path":
+        raise click.UsageError("--now is for a path")
+    scope, names = _scope(experiments)
     answer = find_runs(scope, worktree, meant)
     hits = answer.hits
     if only_now:
@@ -73,16 +77,20 @@ def command(  # noqa: PLR0913
         hits = ranking.top(hits, best)
     elif sort:
         hits = ranking.ranked(hits, ranking.rank(sort), limit)
+    chosen = bool(best or only_now)
     shown = (best.name, *metrics) if best and metrics else metrics
-    return _print(scope, answer, itertools.islice(hits, limit), shown, as_json)
+    return _print(answer, Some(hits, limit, chosen), names, shown, as_json)
 
 
-def _scope(experiments: tuple[str, ...]) -> Scope:
+def _scope(experiments: tuple[str, ...]) -> tuple[Scope, dict[str, str]]:
+    """Return where to search, and the names of the experiments by their ids."""
     from mlflow_dvc_plugin.lineage.hits import Scope
-    from mlflow_dvc_plugin.lineage.store import experiment_ids, open_client
+    from mlflow_dvc_plugin.lineage.store import experiment_ids, experiment_names, open_client
 
     client = open_client()
-    return Scope(client, experiment_ids(client, experiments))
+    names = experiment_names(client)
+    ids = experiment_ids(client, experiments) if experiments else list(names)
+    return Scope(client, ids), names
 
 
 def _on_disk_now(answer: Answer) -> Iterator[Hit]:
@@ -90,17 +98,18 @@ def _on_disk_now(answer: Answer) -> Iterator[Hit]:
 
 
 def _print(
-    scope: Scope, answer: Answer, hits: Iterator[Hit], metrics: tuple[str, ...], as_json: bool
-) -> int:
+    answer: Answer, hits: Some, names: Mapping[str, str], metrics: tuple[str, ...],
+    as_json: bool,
+) -> int:  # fmt: skip
     from mlflow_dvc_plugin.cli import runtable
-    from mlflow_dvc_plugin.lineage.store import experiment_names
 
-    names = experiment_names(scope.client)
     if as_json:
         return 0 if runtable.print_json(answer, hits, names) else 1
     number = runtable.print_table(answer, hits, names, metrics)
     if not number:
         click.echo("no run was found")
+    if hits.cut:
+        click.echo("note: there are more; raise --limit", err=True)
     for note in answer.notes:
         click.echo(f"note: {printable(note)}", err=True)
     if answer.gaps:

@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,30 @@ _METRICS = 5
 _WIDE = 2000  # columns, where nobody looks: a pipe must not cut
 
 
-def print_json(answer: Answer, hits: Iterable[Hit], names: Mapping[str, str]) -> int:
+class Some:
+    """The first ``limit`` of the hits; at the end ``cut`` tells whether there are more.
+
+    ``chosen``: others were left out before.
+    """
+
+    def __init__(self, hits: Iterator[Hit], limit: int | None, chosen: bool) -> None:
+        self._hits = hits
+        self._left = limit
+        self.chosen = chosen
+        self.cut = False
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Yield them, the rest when asked again."""
+        for hit in self._hits:
+            if self._left == 0:
+                self.cut = True
+                return
+            if self._left is not None:
+                self._left -= 1
+            yield hit
+
+
+def print_json(answer: Answer, hits: Some, names: Mapping[str, str]) -> int:
     """Print one JSON object, each run as soon as it is known; return how many there were.
 
     It is whole JSON also when the store fails half way: then ``error`` says so.
@@ -38,7 +61,8 @@ def print_json(answer: Answer, hits: Iterable[Hit], names: Mapping[str, str]) ->
     except MlflowDvcError as error:
         failed = error
     rest = {
-        "kind": answer.kind, "complete": answer.complete and failed is None,
+        "kind": answer.kind, "complete": answer.complete and failed is None and not hits.cut,
+        "limited": hits.cut,
         "incomplete": answer.gaps, "notes": answer.notes, "now": answer.now,
         "versions": [_version(one, answer) for one in answer.versions],
         **({"error": failed.message} if failed else {}),
@@ -50,12 +74,12 @@ def print_json(answer: Answer, hits: Iterable[Hit], names: Mapping[str, str]) ->
 
 
 def print_table(
-    answer: Answer, hits: Iterator[Hit], names: Mapping[str, str], metrics: Sequence[str]
+    answer: Answer, hits: Some, names: Mapping[str, str], metrics: Sequence[str]
 ) -> int:
     """Print the runs, then the versions of the data; return how many runs there were."""
     number = 0
     used: Counter[str | None] = Counter()
-    for page in _pages(hits):
+    for page in _pages(iter(hits)):
         number += len(page)
         used.update(hit.version for hit in page)
         _print_rows(_columns(page, names, metrics))
@@ -63,7 +87,7 @@ def print_table(
         rows = [
             {"version": one.hash, "since": (one.commit or "no commit here")[:14],
              "date": _time(one.when), "on disk": "now" if one.hash == answer.now else "",
-             "runs": str(used[one.hash])}
+             **({} if hits.cut or hits.chosen else {"runs": str(used[one.hash])})}
             for one in answer.versions
         ]  # fmt: skip
         _print_rows(rows)

@@ -87,12 +87,9 @@ def _produced(run: Record, stated: Stated, path: str) -> bool:
     folder = posixpath.dirname(path)
     if posixpath.basename(path) == ".gitignore":  # DVC names its outputs there
         return any(posixpath.dirname(out.path) == folder for out in products)
-    return any(
-        path == out.path
-        or path.startswith(f"{out.path}/")
-        or (path == out.source and not out.stage)
-        for out in products
-    )
+    made = {*stated.watched, *(out.path for out in products)}
+    stating = {out.source for out in products if not out.stage}
+    return path in stating or any(path == one or path.startswith(f"{one}/") for one in made)
 
 
 def _is_product(run: Record, out: Output) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import call_git_z
 from mlflow_dvc_plugin.lineage.hits import Answer
 from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
@@ -49,17 +50,26 @@ class Members:
         return self._known[name]
 
     def _get(self, need: Need, reasons: list[str]) -> Mapping[str, str] | None:
-        listings = self._listings(need.root)
-        if isinstance(listings, str):
-            reasons.append(listings)
-            return None
-        # A hash made on the spot lies in today's place, whatever the metadata's scheme was.
-        for legacy in (need.legacy, not need.legacy):
-            found = listings.get(need.hash, legacy, need.remote)
-            if found is not None:
-                return found
-            reasons.append(listings.failed.get(need.hash, ""))
+        # Of data that was never committed nobody has written down which repository it is in.
+        for root in dict.fromkeys([need.root, *self._roots()]):
+            listings = self._listings(root)
+            if isinstance(listings, str):
+                reasons.append(listings)
+                continue
+            # A hash made on the spot lies in today's place, whatever the metadata's scheme was.
+            for legacy in (need.legacy, not need.legacy):
+                found = listings.get(need.hash, legacy, need.remote if root == need.root else None)
+                if found is not None:
+                    return found
+                reasons.append(listings.failed.get(need.hash, ""))
         return None
+
+    def _roots(self) -> list[str]:
+        """Return the DVC repositories that are checked out here, relative to the toplevel."""
+        found = call_git_z(
+            self._worktree.toplevel, "ls-files", "-z", "--", ":(top,glob)**/.dvc/config"
+        )
+        return [path.removesuffix(".dvc/config").rstrip("/") for path in found]
 
     def _listings(self, root: str) -> Listings | str:
         if root not in self._stores:

@@ -20,13 +20,15 @@ _CONFIG = ".dvc/config"
 class Stated:
     """What a commit states: outputs by path, the DVC repository of each path, and what is broken.
 
-    Paths are relative to the toplevel; a root is "" for the toplevel itself.
+    Paths are relative to the toplevel; a root is "" for the toplevel itself. ``watched`` are the
+    metrics and plots that a ``dvc.yaml`` names, outputs or not.
     """
 
     commit: str
     outputs: Mapping[str, Output] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    watched: frozenset[str] = frozenset()
 
 
 class Revisions:
@@ -53,6 +55,7 @@ class Revisions:
         outputs: dict[str, Output] = {}
         owners: dict[str, str] = {}
         broken: dict[str, str] = {}
+        watched: set[str] = set()
         for root in roots:
             memo = self._memos.setdefault(root, {"memo": {}, "found": {}})
             found = commit_metadata_files(files, root, memo["found"])
@@ -60,10 +63,12 @@ class Revisions:
                 files, self._toplevel, root, found.paths, memo["memo"], absent=found.absent
             )
             broken.update({**found.unknown, **read.broken})
+            for file in memo["memo"]["files"].values():
+                watched.update(file["result"].get("metrics", ()), file["result"].get("plots", ()))
             for output in read.outputs:
                 outputs.setdefault(output.path, output)
                 owners.setdefault(output.path, root)
-        return Stated(commit, outputs, owners, broken)
+        return Stated(commit, outputs, owners, broken, frozenset(watched))
 
 
 def commit_id(toplevel: str, rev: str) -> str:

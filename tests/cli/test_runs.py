@@ -74,7 +74,9 @@ def test_sort_best_limit_and_metric(repo: Path, tracking_sqlite: str, command: C
     assert names("--sort", "lr") == "bca" and names("--sort", "start") == "bac"
     assert names("--best", "loss:min") == "a" and names("--best", "loss:max") == "b"
     assert names("--best", "nothing:max") == "" and names("--sort", "loss", "--limit", "1") == "a"
-    assert len(names("--limit", "2")) == 2
+    assert len(names("--limit", "2")) == 2 and names("--limit", "3") == "cab"
+    assert "there are more" in command("runs", "HEAD", "--limit", "2").err
+    assert "there are more" not in command("runs", "HEAD", "--limit", "3").err
     done = command("runs", "HEAD", "--metric", "accuracy")
     assert done.out.splitlines()[0].endswith(" accuracy") and " loss" not in done.out
     done = command("runs", "HEAD", "--best", "loss")
@@ -140,6 +142,7 @@ def test_now_asks_for_the_version_on_disk(
     second = train("second", 0.1, 3.0)
     assert [row["run_id"] for row in rows(command, "data/train.csv", "--now")] == [second]
     assert len(rows(command, "data/train.csv")) == 2
+    assert command("runs", "HEAD", "--now").code == 2
 
 
 def test_outside_the_project_hashes_and_experiments_are_found(

@@ -222,3 +222,16 @@ def test_data_that_is_committed_after_the_run_is_held_when_it_is_what_the_run_us
     dvc("add", "--quiet", "data/train.csv")
     commit(git)
     assert list(answered("HEAD").hits) == []
+
+
+def test_metrics_that_dvc_yaml_names_are_the_run_s_own(
+    repo: Path, git: Git, tracking_sqlite: str
+) -> None:
+    (repo / "dvc.yaml").write_text("metrics: [dvclive/metrics.json]\nplots: [dvclive/plots]\n")
+    run = kept(made(), git)
+    (repo / "dvclive/plots").mkdir(parents=True)
+    for name in ("metrics.json", "plots/loss.tsv"):
+        (repo / "dvclive" / name).write_text("")
+    commit(git)
+    (hit,) = answered("HEAD").hits
+    assert hit.run.run_id == run.run_id and len(hit.differs) == 2

@@ -165,6 +165,7 @@ def test_a_manifest_that_is_chunked_or_counted_is_searched(two: Path) -> None:
 
     client = mlflow.MlflowClient()
     (one,) = (hit.run for hit in answered("data/train.csv@main").hits)
+    assert one.manifest
     manifest = one.tags["dvc.manifest"]
     plain = {key: value for key, value in one.tags.items() if key != "dvc.manifest"}
     for extra in (
@@ -207,3 +208,21 @@ def test_a_dvc_experiment_is_found_by_its_name(
     assert (hit.run, hit.how) == (run, "experiment")
     with pytest.raises(MlflowDvcError, match="is no commit, range"):
         list(answered("nobody").hits)
+
+
+def test_data_of_a_dvc_repository_in_a_subfolder_that_was_never_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git, dvc: Dvc, tracking_sqlite: str
+) -> None:
+    sub = tmp_path / "mono/sub"
+    (sub / "data").mkdir(parents=True)
+    git("init", "-q", cwd=tmp_path / "mono")
+    dvc("init", "-q", "--subdir", cwd=sub)
+    git("add", "-A", cwd=sub)
+    git("commit", "-qm", "dvc", cwd=sub)
+    (sub / "data/one.txt").write_text("one")
+    monkeypatch.chdir(sub)
+    dvc("add", "-q", "data")
+    run = made()
+    for text in ("data/one.txt", md5("one")):
+        (hit,) = answered(text).hits
+        assert (hit.run.run_id, hit.path) == (run.run_id, "sub/data/one.txt")
