@@ -84,6 +84,7 @@ def print_table(
         used.update(hit.version for hit in page)
         _print_rows(_columns(page, names, metrics))
     if answer.versions:
+        click.echo()
         rows = [
             {"version": one.hash, "since": (one.commit or "no commit here")[:14],
              "date": _time(one.when), "on disk": "now" if one.hash == answer.now else "",
@@ -116,14 +117,16 @@ def _columns(
     shown = metrics or sorted({name for hit in page for name in hit.run.metrics})[:_METRICS]
     params = _differing([hit.run.params for hit in page])
     asked = len({hit.commit for hit in page}) > 1
+    # Data is found by its hash: what there is to say of the match is said of commits.
+    matches = any(hit.commit or hit.differs for hit in page)
     return [
         {
             "run": f"{hit.run.run_id[:8]} {printable(hit.run.name)}",
             "experiment": printable(names.get(hit.run.experiment_id, hit.run.experiment_id)),
             "start": _time(hit.run.start and hit.run.start / 1000),
-            "commit": (hit.run.commit or "unknown")[:10],
+            "commit": (hit.run.commit or "unknown")[:10] + (" dirty" if hit.run.dirty else ""),
             **({"of": (hit.commit or "")[:10]} if asked else {}),
-            "match": _match(hit),
+            **({"match": _match(hit)} if matches else {}),
             **({"data": f"{(hit.version or '')[:10]} {printable(hit.path or '')}"} if hit.path else
                {"data": hit.run.tags.get("dvc.hash", "unknown")[:10]}),
             **{name: shortened(printable(hit.run.params.get(name, "")), 30) for name in params},
