@@ -16,7 +16,10 @@ from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 
 _UNSAFE = re.compile(r'[^A-Za-z0-9/.:" -]')
+_STATE = re.compile(r"[0-9a-f]{32}\Z")
 _EXCLUDED = 12  # each further "is not" costs the store a join over all runs
+_STATES = 300
+_WITH_DIRECTORIES = "tags.`dvc.manifest` LIKE '%.dir\"%'"
 Hashes = Callable[[Record], dict[str, str]]
 
 
@@ -45,30 +48,39 @@ class Usage:
     def data_states(self) -> Iterator[Record]:
         """Yield runs with directories among their data: of each state of the data at least one.
 
-        Where there are few states the runs that share one are passed over: a query for each state
-        costs less than loading them all.
+        Many runs share a state, and a query for each costs less than loading them all; where there
+        are too many states for that, all of the runs come, page by page.
         """
-        known: list[str] = []
-        while len(known) < _EXCLUDED:
-            query = " AND ".join(_unlike(known))
-            run = next(
-                self.scope.runs(f"tags.`dvc.manifest` LIKE '%.dir\"%' AND {query}", limit=1), None
-            )
-            if run is None:
-                break
+        for number, run in enumerate(self._states("", []), 1):
             yield run
-            known.append(run.tags["dvc.hash"])
-        else:
-            yield from self.scope.runs(
-                " AND ".join(["tags.`dvc.manifest` LIKE '%.dir\"%'", *_unlike(known)])
-            )
+            if number == _STATES:
+                yield from self.scope.runs(_WITH_DIRECTORIES)
+                break
         yield from self._in_chunks('.dir"')
         yield from self._counted()
+
+    def _states(self, prefix: str, known: list[str]) -> Iterator[Record]:
+        """Yield a run of each state whose ``dvc.hash`` begins so, but for those that are known."""
+        known = [state for state in known if state.startswith(prefix)]
+        while len(known) < _EXCLUDED:
+            unlike = [f"tags.`dvc.hash` != '{state}'" for state in known]
+            like = f"tags.`dvc.hash` LIKE '{prefix}%'"
+            query = " AND ".join([_WITH_DIRECTORIES, like, *unlike])
+            run = next(self.scope.runs(query, limit=1), None)
+            if run is None:
+                return
+            yield run
+            known.append(run.tags["dvc.hash"])
+            if not _STATE.match(known[-1]):
+                yield from self.scope.runs(_WITH_DIRECTORIES)  # somebody's own text: no shortcut
+                return
+        for digit in "0123456789abcdef":
+            yield from self._states(prefix + digit, known)
 
     def of_state(self, run: Record) -> Iterator[Record]:
         """Yield the runs with the same data as this one, itself at least."""
         state = run.tags.get("dvc.hash", "")
-        if not re.match(r"[0-9a-f]{32}\Z", state):
+        if not _STATE.match(state):
             yield run
             return
         yield from self.scope.runs(f"tags.`dvc.hash` = '{state}'")
@@ -124,7 +136,3 @@ def unhashed(run: Record) -> set[str]:
 
 def _piece(text: str) -> str:
     return _UNSAFE.sub("_", text)
-
-
-def _unlike(known: list[str]) -> list[str]:
-    return [f"tags.`dvc.hash` != '{value}'" for value in ["", *known]]
