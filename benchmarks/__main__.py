@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import backfills, captures, hooks, pushes, restores, startup
+from benchmarks import backfills, captures, finding, hooks, pushes, restores, startup
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "push": ("git push of 100 commits, 990 of 1,000 objects there", pushes.push),
     "backfill": ("backfill of 5,000 runs over 500 commits", backfills.backfill),
     "restore": ("a run with a directory of 20,000 files, in the cache", restores.beside),
+    "runs": ("mlflow-dvc runs <commit>, 100,000 runs on sqlite", finding.runs),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 

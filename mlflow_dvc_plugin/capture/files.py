@@ -167,11 +167,11 @@ class CommitFiles:
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Read all these blobs with one ``git cat-file --batch``."""
-        blobs = {self._ids[path] for path in paths if path in self._ids} - self._content.keys()
-        if blobs:
-            request = "".join(f"{blob}\n" for blob in blobs).encode()
+        wanted = {self._ids[path] for path in paths if path in self._ids} - self._content.keys()
+        if wanted:
+            request = "".join(f"{blob}\n" for blob in wanted).encode()
             out = call_git(self.toplevel, "cat-file", "--batch", stdin=request)
-            self._content.update(_blobs(out))
+            self._content.update(blobs(out))
 
     def _add_dirs(self, path: str) -> None:
         while path not in self._dirs:
@@ -227,7 +227,7 @@ class SeenFiles:
         )
 
 
-def _blobs(out: bytes) -> dict[str, bytes | None]:
+def blobs(out: bytes) -> dict[str, bytes | None]:
     """Split the output of ``git cat-file --batch``; None for an object that is missing."""
     found: dict[str, bytes | None] = {}
     at = 0

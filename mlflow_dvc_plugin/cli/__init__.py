@@ -18,7 +18,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
     "backfill", "completion", "demo", "doctor", "hooks", "install", "prune", "push", "restore",
-    "status", "sync", "tag", "uninstall",
+    "runs", "status", "sync", "tag", "uninstall",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -49,6 +49,7 @@ Examples:
   mlflow-dvc sync                    let the data follow the code
   mlflow-dvc push 3f2a...            share a run's code and data
   mlflow-dvc prune                   drop the snapshots of deleted runs
+  mlflow-dvc runs HEAD               the runs of a commit, also those made just before it
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc backfill                tag the runs from before the plugin
   mlflow-dvc restore 3f2a...         bring back the code and data of a run, beside the current work

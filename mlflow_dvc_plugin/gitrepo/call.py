@@ -126,9 +126,3 @@ def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
         )
     lines = [line for line in stderr.splitlines() if line.strip()] or ["no message"]
     return GitError(f"git {_verb(args)} failed ({code}): {lines[0]}", code=code)
-
-
-def _verb(args: Sequence[str]) -> str:
-    """Return Git's command: the first argument that is no option, nor the value of a ``-c``."""
-    pairs = zip(("", *args), args, strict=False)
-    return next((arg for before, arg in pairs if arg[:1] != "-" and before != "-c"), args[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,8 @@ class Stated:
     """What a commit states: outputs by path, the DVC repository of each path, and what is broken.
 
     Paths are relative to the toplevel; a root is "" for the toplevel itself. ``tree`` is the id of
-    the commit's tree, ``repos`` has everything that each DVC repository states, by its root.
+    the commit's tree, ``repos`` has everything that each DVC repository states, by its root, and
+    ``watched`` are the metrics and plots that a ``dvc.yaml`` names, outputs or not.
     """
 
     commit: str
@@ -33,6 +34,7 @@ class Stated:
     broken: Mapping[str, str] = field(default_factory=dict)
     tree: str = ""
     repos: Mapping[str, Metadata] = field(default_factory=dict)
+    watched: frozenset[str] = frozenset()
 
 
 class Revisions:
@@ -83,7 +85,8 @@ class Revisions:
             for output in found.outputs:
                 outputs.setdefault(output.path, output)
                 owners.setdefault(output.path, root)
-        return Stated(commit, outputs, owners, broken, files.tree, repos)
+        watched = frozenset(path for root in repos for path in self._repos[root].watched())
+        return Stated(commit, outputs, owners, broken, files.tree, repos, watched)
 
 
 class _Repo:
@@ -107,6 +110,12 @@ class _Repo:
         self._keep(changed, now)
         self._last = now
         return replace(read, broken={**found.unknown, **read.broken})
+
+    def watched(self) -> Iterator[str]:
+        """Yield the metrics and plots of the commit that was read last."""
+        for file in self._memo["files"].values():
+            for kind in ("metrics", "plots"):
+                yield from file["result"].get(kind, ())
 
     def _recall(self, changed: Iterable[str], now: Mapping[str, _Version]) -> None:
         """Let ``load`` remember what it read of these versions, some commits ago."""

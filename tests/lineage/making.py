@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
+from mlflow_dvc_plugin.gitdir import find_worktree
+from mlflow_dvc_plugin.lineage.find import find_runs
+from mlflow_dvc_plugin.lineage.hits import Answer, Scope
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.resolve import find
-from mlflow_dvc_plugin.lineage.store import open_client
+from mlflow_dvc_plugin.lineage.store import experiment_ids, open_client
+from mlflow_dvc_plugin.lineage.what import meaning
 
 
 def made(name: str = "run", **params: str) -> Record:
@@ -15,3 +22,11 @@ def made(name: str = "run", **params: str) -> Record:
         mlflow.log_params(params)
         mlflow.log_metric("loss", len(params))
     return find(open_client(), run.info.run_id)
+
+
+def answered(text: str, *, order: Sequence[str] = ()) -> Answer:
+    """Ask for the runs of this, here."""
+    client = open_client()
+    worktree = find_worktree(os.getcwd())
+    scope = Scope(client, experiment_ids(client), order)
+    return find_runs(scope, worktree, meaning(worktree, text, os.getcwd()))

@@ -1,0 +1,194 @@
+"""The runs that were found, as a table or as JSON, printed page by page."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlflow_dvc_plugin.cli.text import printable, shortened
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Version
+
+_PAGE = 500  # rows under one heading
+_METRICS = 5
+_WIDE = 2000  # columns, where nobody looks: a pipe must not cut
+
+
+class Some:
+    """The first ``limit`` of the hits; at the end ``cut`` tells whether there are more.
+
+    ``chosen``: others were left out before.
+    """
+
+    def __init__(self, hits: Iterator[Hit], limit: int | None, chosen: bool) -> None:
+        self._hits = hits
+        self._left = limit
+        self.chosen = chosen
+        self.cut = False
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Yield them, the rest when asked again."""
+        for hit in self._hits:
+            if self._left == 0:
+                self.cut = True
+                return
+            if self._left is not None:
+                self._left -= 1
+            yield hit
+
+
+def print_json(answer: Answer, hits: Some, names: Mapping[str, str]) -> int:
+    """Print one JSON object, each run as soon as it is known; return how many there were.
+
+    It is whole JSON also when the store fails half way: then ``error`` says so.
+    """
+    number = 0
+    click.echo('{"runs": [', nl=False)
+    failed: MlflowDvcError | None = None
+    try:
+        for hit in hits:
+            click.echo(("," if number else "") + "\n  " + json.dumps(_row(hit, names)), nl=False)
+            number += 1
+    except MlflowDvcError as error:
+        failed = error
+    rest = {
+        "kind": answer.kind, "complete": answer.complete and failed is None and not hits.cut,
+        "limited": hits.cut,
+        "incomplete": answer.gaps, "notes": answer.notes, "now": answer.now,
+        "versions": [_version(one, answer) for one in answer.versions],
+        **({"error": failed.message} if failed else {}),
+    }  # fmt: skip
+    click.echo("],\n" + json.dumps(rest, indent=1)[1:])
+    if failed is not None:
+        raise failed
+    return number
+
+
+def print_table(
+    answer: Answer, hits: Some, names: Mapping[str, str], metrics: Sequence[str]
+) -> int:
+    """Print the runs, then the versions of the data; return how many runs there were."""
+    number = 0
+    used: Counter[str | None] = Counter()
+    for page in _pages(iter(hits)):
+        number += len(page)
+        used.update(hit.version for hit in page)
+        _print_rows(_columns(page, names, metrics))
+    if answer.versions:
+        click.echo()
+        rows = [
+            {"version": one.hash, "since": (one.commit or "no commit here")[:14],
+             "date": _time(one.when), "on disk": "now" if one.hash == answer.now else "",
+             **({} if hits.cut or hits.chosen else {"runs": str(used[one.hash])})}
+            for one in answer.versions
+        ]  # fmt: skip
+        _print_rows(rows)
+    return number
+
+
+def _pages(hits: Iterator[Hit]) -> Iterator[list[Hit]]:
+    """Yield the rows in pages; what is known when the store fails is shown before the error."""
+    while True:
+        page: list[Hit] = []
+        try:
+            for hit in itertools.islice(hits, _PAGE):
+                page.append(hit)  # noqa: PERF402 - it is kept when the next one fails
+        except MlflowDvcError:
+            if page:
+                yield page
+            raise
+        if not page:
+            return
+        yield page
+
+
+def _columns(
+    page: Sequence[Hit], names: Mapping[str, str], metrics: Sequence[str]
+) -> list[dict[str, str]]:
+    shown = metrics or sorted({name for hit in page for name in hit.run.metrics})[:_METRICS]
+    params = _differing([hit.run.params for hit in page])
+    asked = len({hit.commit for hit in page}) > 1
+    # Data is found by its hash: what there is to say of the match is said of commits.
+    matches = any(hit.commit or hit.differs for hit in page)
+    return [
+        {
+            "run": f"{hit.run.run_id[:8]} {printable(hit.run.name)}",
+            "experiment": printable(names.get(hit.run.experiment_id, hit.run.experiment_id)),
+            "start": _time(hit.run.start and hit.run.start / 1000),
+            "commit": (hit.run.commit or "unknown")[:10] + (" dirty" if hit.run.dirty else ""),
+            **({"of": (hit.commit or "")[:10]} if asked else {}),
+            **({"match": _match(hit)} if matches else {}),
+            **({"data": f"{(hit.version or '')[:10]} {printable(hit.path or '')}"} if hit.path else
+               {"data": hit.run.tags.get("dvc.hash", "unknown")[:10]}),
+            **{name: shortened(printable(hit.run.params.get(name, "")), 30) for name in params},
+            **{name: _number(hit.run.metrics.get(name)) for name in shown},
+        }
+        for hit in page
+    ]  # fmt: skip
+
+
+def _match(hit: Hit) -> str:
+    how = {"before": "made before it, "}.get(hit.how, "")
+    if hit.how == "same tree":
+        how = "another commit, same tree, "
+    some = ", ".join(map(printable, hit.differs[:3]))
+    more = f" and {len(hit.differs) - 3} more" if len(hit.differs) > 3 else ""
+    return f"{how}{hit.match}" + (f": {some}{more}" if some else "")
+
+
+def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the names of the parameters that are not the same in all rows."""
+    every = {name for each in params for name in each}
+    return sorted(name for name in every if len({each.get(name) for each in params}) > 1)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    seen = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if seen else _WIDE).print(table)
+
+
+def _row(hit: Hit, names: Mapping[str, str]) -> dict[str, Any]:
+    run = hit.run
+    start = None if run.start is None else run.start / 1000
+    return {
+        "run_id": run.run_id, "name": run.name, "status": run.status,
+        "experiment": names.get(run.experiment_id, run.experiment_id),
+        "start": start and datetime.fromtimestamp(start, timezone.utc).isoformat(),
+        "commit": run.commit, "dirty": run.dirty, "of": hit.commit, "how": hit.how,
+        "match": hit.match, "differs": hit.differs, "path": hit.path, "version": hit.version,
+        "data": run.tags.get("dvc.hash"), "params": dict(run.params), "metrics": dict(run.metrics),
+    }  # fmt: skip
+
+
+def _version(one: Version, answer: Answer) -> dict[str, Any]:
+    when = one.when and datetime.fromtimestamp(one.when, timezone.utc).isoformat()
+    return {"path": one.path, "version": one.hash, "commit": one.commit, "date": when,
+            "now": one.hash == answer.now}  # fmt: skip
