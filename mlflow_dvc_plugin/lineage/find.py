@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.gitrepo import call_git
 from mlflow_dvc_plugin.lineage.ahead import Ahead, read_commit
 from mlflow_dvc_plugin.lineage.bydata import runs_of_hash, runs_of_path
 from mlflow_dvc_plugin.lineage.history import cut_off
@@ -46,9 +47,19 @@ def _of_commits(scope: Scope, worktree: Worktree, what: What, answer: Answer) ->
         queries = (f"tags.`{COMMIT}` = '{commit}'" for commit in what.commits)
         _note_deleted(scope, queries, answer)
         if what.kind == "commit":
-            answer.notes.append(
-                f"for the runs of its history: mlflow-dvc runs {what.text}~20..{what.text}"
-            )
+            answer.notes += _history(worktree, what)
+
+
+def _history(worktree: Worktree, what: What) -> list[str]:
+    """Name the range that ends in the commit, as far as there are commits before it."""
+    counted = call_git(
+        worktree.toplevel, "rev-list", "--count", "--first-parent", "--max-count=21",
+        what.commits[0], "--",
+    )  # fmt: skip
+    back = int(counted) - 1
+    if back < 1:
+        return []
+    return [f"for its history's: mlflow-dvc runs {what.text}~{back}..{what.text}"]
 
 
 def _note_deleted(scope: Scope, queries: Iterable[str], answer: Answer) -> None:

@@ -97,10 +97,13 @@ def test_an_experiment_narrows_the_search(
 
 
 def test_nothing_is_exit_code_1_and_a_deleted_run_is_named(
-    repo: Path, tracking_sqlite: str, command: Command
+    repo: Path, tracking_sqlite: str, command: Command, git: Git
 ) -> None:
     done = command("runs", "HEAD")
-    assert done.code == 1 and done.out == "no run was found\n"
+    assert (done.code, done.out, done.err) == (1, "no run was found\n", "")
+    git("commit", "-q", "--allow-empty", "-m", "more")
+    hint = command("runs", "HEAD").err.removeprefix("note: for its history's: mlflow-dvc ")
+    assert hint.split() == ["runs", "HEAD~1..HEAD"] and command(*hint.split()).code == 1
     run = train("gone", 0.1, 3.0)
     mlflow.delete_run(run)
     done = command("runs", "HEAD")
