@@ -77,7 +77,8 @@ def together(parts: Sequence[tuple[str, Place]]) -> Place:
     bad = [(name, place) for name, place in parts if place.verdict == verdict]
     name, first = bad[0]
     reason = first.reason
-    if verdict != "reproducible" and len(parts) > 1:
+    alike = len(bad) == len(parts) and len({place.reason for _, place in bad}) == 1
+    if verdict != "reproducible" and not alike:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         reason = f"{name}{more}: {reason}"
     return Place(
