@@ -17,8 +17,8 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "backfill", "completion", "demo", "doctor", "hooks", "install", "prune", "push", "status",
-    "sync", "tag", "uninstall", "verify",
+    "backfill", "completion", "demo", "doctor", "hooks", "install", "prune", "push", "show",
+    "status", "sync", "tag", "uninstall", "verify",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -51,6 +51,7 @@ Examples:
   mlflow-dvc prune                   drop the snapshots of deleted runs
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc backfill                tag the runs from before the plugin
+  mlflow-dvc show 3f2a...            where are this run's code and data?
   mlflow-dvc verify 3f2a...          could this run be brought back?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks

@@ -188,6 +188,11 @@ def _cells(report: Report) -> list[str]:
     return [*told, data]
 
 
+def verdict_text(verdict: str) -> str:
+    """Return the verdict in its colour."""
+    return click.style(verdict, fg=_COLOURS[verdict])
+
+
 def where(one: Promise) -> str:
     """Return in a few words where the thing is."""
     words = {True: "here", False: "not here", None: "here?"}

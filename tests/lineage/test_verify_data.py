@@ -15,8 +15,13 @@ from mlflow_dvc_plugin.cli import main
 from mlflow_dvc_plugin.lineage.store import open_client
 
 
+@pytest.fixture(autouse=True)
+def _store(tracking_sqlite: str) -> None:
+    """Keep the runs in a store of the test's own."""
+
+
 @pytest.fixture
-def pipeline(repo: Path, origin: Path, git: Git, dvc: Dvc, tracking_sqlite: str) -> Path:
+def pipeline(repo: Path, origin: Path, git: Git, dvc: Dvc) -> Path:
     """Return a project in which outputs are kept in every way that DVC knows."""
     (repo / "dvc.yaml").write_text(
         "stages:\n  make:\n    cmd: for i in kept unpushed small; do echo $i > $i.txt; done\n"
@@ -61,7 +66,7 @@ def _place(run_id: str, path: str, capsys: pytest.CaptureFixture[str]) -> tuple[
 
 
 def test_an_output_is_looked_for_on_its_own_remote(
-    repo: Path, verify: Verify, origin: Path, git: Git, dvc: Dvc, tracking_sqlite: str
+    repo: Path, verify: Verify, git: Git, dvc: Dvc, origin: Path
 ) -> None:
     dvc("remote", "add", "--quiet", "Other", "../other")
     metadata = repo / "data/train.csv.dvc"
@@ -95,7 +100,7 @@ def test_objects_of_dvc_2_are_looked_for_where_they_are(
 
 
 def test_an_import_is_the_other_repositorys_to_keep(
-    repo: Path, verify: Verify, origin: Path, git: Git, dvc: Dvc, tracking_sqlite: str
+    repo: Path, verify: Verify, git: Git, dvc: Dvc, origin: Path
 ) -> None:
     source = repo.parent / "source"
     shutil.copytree(repo, source)
