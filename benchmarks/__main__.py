@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import backfills, captures, hooks, pushes, startup
+from benchmarks import backfills, captures, hooks, pushes, startup, verifies
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -33,6 +33,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "files": ("git checkout where 10 of 20,000 files are others", hooks.files),
     "push": ("git push of 100 commits, 990 of 1,000 objects there", pushes.push),
     "backfill": ("backfill of 5,000 runs over 500 commits", backfills.backfill),
+    "verify": ("mlflow-dvc verify of 1,000 runs, 10,000 objects on S3", verifies.verify),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 
