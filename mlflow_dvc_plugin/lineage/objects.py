@@ -57,8 +57,8 @@ class Objects:
         What lies in a directory is asked for with ``deep``, and where the remote has not got the
         directory: one that has it got its files first. Raises nothing.
         """
-        for one, tip in wanted.items():
-            self._open(one.root, tip)
+        for root, tip in {one.root: tip for one, tip in wanted.items()}.items():
+            self._open(root, tip)
         folders = [one for one in wanted if one.hash.endswith(".dir")]
         inside = self._inside(folders) if self._deep else set()
         self._look({*wanted, *inside})

@@ -20,6 +20,8 @@ from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.lineage.subjects import Subject
 from mlflow_dvc_plugin.sync.stated import Wanted
 
+_AT_ONCE = 500  # runs
+
 
 @dataclass(frozen=True)
 class Report:
@@ -68,10 +70,8 @@ def verify(
     sides = [code] if data is code else [code, data]
     with ThreadPoolExecutor() as pool:
         asked = [pool.submit(commits.places, side.worktree, side.ids) for side in sides]
-        for count, run in enumerate(runs, 1):
-            side = data if run.data_rev else code
-            side.needs[run.run_id] = needs_of(run, side.revisions)
-            progress("reading commits", count, len(runs))
+        for side in sides:
+            _read(side, [run for run in runs if (data if run.data_rev else code) is side], progress)
         for side in sides:
             side.objects.ask(_wanted(side, runs))
         for side, answer in zip(sides, asked, strict=True):
@@ -89,6 +89,15 @@ def data_worktree(worktree: Worktree) -> Worktree | None:
 def _side(worktree: Worktree, progress: Progress, deep: bool) -> _Side:
     objects = Objects(worktree, progress, deep=deep)
     return _Side(worktree, objects, Revisions(worktree.toplevel))
+
+
+def _read(side: _Side, runs: Sequence[Record], progress: Progress) -> None:
+    """Find out what the runs need; their commits are read many at a time."""
+    for begin in range(0, len(runs), _AT_ONCE):
+        some = runs[begin : begin + _AT_ONCE]
+        side.revisions.prefetch({rev for run in some if (rev := run.data_rev or run.code)})
+        side.needs.update((run.run_id, needs_of(run, side.revisions)) for run in some)
+        progress("reading commits", begin + len(some), len(runs))
 
 
 def _wanted(side: _Side, runs: Iterable[Record]) -> dict[Wanted, str]:
