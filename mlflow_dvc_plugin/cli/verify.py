@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow_dvc_plugin.lineage.verify import Report
 
 _LISTED = 20  # runs with which all is well, named one by one
+_INDENTED = 100  # runs
 _NAMED = 5  # troubles of one run
 _COLOURS = {"reproducible": "green", "only here": "yellow", "unknown": "yellow", "broken": "red"}
 _EXAMPLES = """\b
@@ -77,7 +78,9 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
         return 2
     code = _exit_code(reports, require)
     if as_json:
-        click.echo(json.dumps(_report(reports, code), indent=2))
+        # Indented, a thousand runs take longer to write than to verify some of them.
+        indent = 2 if len(reports) <= _INDENTED else None
+        click.echo(json.dumps(_report(reports, code), indent=indent))
     else:
         _print(reports)
     return code
