@@ -72,7 +72,7 @@ def _print(found: Shown) -> None:
     run = found.run
     click.echo(f"run {run.run_id} {printable(run.name)}")
     click.echo(f"  experiment {printable(found.experiment)}, {run.status.lower()}{_times(found)}")
-    for kind in ("commit", "snapshot", "data commit", "code", "tags"):
+    for kind in ("commit", "snapshot", "submodule", "data commit", "code", "tags"):
         for one in found.report.promises:
             if one.kind == kind:
                 _line(f"{kind} {one.name[:12] or 'none'}", one)

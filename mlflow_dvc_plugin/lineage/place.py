@@ -39,9 +39,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Promise:
-    """One thing that a run states: ``kind`` is code, commit, snapshot, data or tags.
+    """One thing that a run states.
 
-    ``name`` is a commit's id, a path or a tag; ``hash`` is DVC's.
+    ``kind`` is run, commit, snapshot, code, submodule, data commit, data or tags. ``name`` is a
+    commit's id, a path or a tag; ``hash`` is DVC's, or the commit of a submodule.
     """
 
     kind: str

@@ -10,7 +10,7 @@ from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import places
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.lineage import commits, gitremotes
+from mlflow_dvc_plugin.lineage import commits, gitremotes, submodules
 from mlflow_dvc_plugin.lineage.needs import Needs, needs_of
 from mlflow_dvc_plugin.lineage.objects import Objects, Progress
 from mlflow_dvc_plugin.lineage.place import Place, Promise, Verdict, unknown, worst
@@ -18,6 +18,7 @@ from mlflow_dvc_plugin.lineage.promises import Evidence, promises_of, wanted
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.lineage.subjects import Subject
+from mlflow_dvc_plugin.lineage.submodules import Submodules
 from mlflow_dvc_plugin.sync.stated import Wanted
 
 _AT_ONCE = 500  # runs
@@ -77,7 +78,11 @@ def verify(
         for side, answer in zip(sides, asked, strict=True):
             side.places = answer.result()
     urls = tuple(gitremotes.urls(worktree))
-    return [Report(subject, _promises(subject, code, data, urls)) for subject in subjects]
+    inside = submodules.find(worktree, code.revisions, (run.code for run in runs if run.code))
+    return [
+        Report(subject, (*_promises(subject, code, data, urls), *_inside(subject, inside)))
+        for subject in subjects
+    ]
 
 
 def data_worktree(worktree: Worktree) -> Worktree | None:
@@ -123,6 +128,11 @@ def _promises(
         _stated(run, side),
     )  # fmt: skip
     return promises_of(run, side.needs[run.run_id], evidence)
+
+
+def _inside(subject: Subject, found: Submodules) -> Iterable[Promise]:
+    code = subject.run.code if subject.run else None
+    return found.promises(code) if code else ()
 
 
 def _stated(run: Record, side: _Side) -> Stated | None:
