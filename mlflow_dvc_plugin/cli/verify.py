@@ -204,7 +204,12 @@ def where(one: Promise) -> str:
 
 
 def _why(report: Report) -> str:
-    troubles = report.troubles
-    texts = [shortened(f"{one.name[:40] or one.kind}: {one.place.reason}") for one in troubles]
-    more = [f"and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
-    return "; ".join([*texts[:_NAMED], *more])
+    named: dict[str, list[str]] = {}
+    for one in report.troubles:
+        named.setdefault(one.place.reason, []).append(one.name[:40] or one.kind)
+    texts = []
+    for reason, names in named.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        texts.append(shortened(f"{names[0]}{more}: {reason}", 200))
+    rest = [f"and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
+    return "; ".join([*texts[:_NAMED], *rest])
