@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import backfills, captures, finding, hooks, pushes, restores, startup
+from benchmarks import backfills, captures, finding, hooks, pushes, restores, startup, verifies
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -35,6 +35,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "backfill": ("backfill of 5,000 runs over 500 commits", backfills.backfill),
     "restore": ("a run with a directory of 20,000 files, in the cache", restores.beside),
     "runs": ("mlflow-dvc runs <commit>, 100,000 runs on sqlite", finding.runs),
+    "verify": ("mlflow-dvc verify of 1,000 runs, 10,000 objects on S3", verifies.verify),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 

@@ -21,21 +21,21 @@ from benchmarks.timing import Times, interleave, timed
 
 _COMMITS, _EACH, _LACKING = 100, 10, 10
 _PATIENCE = 120  # seconds
-_KEY, _SECRET, _BUCKET = "bench-key", "bench-secret", "bucket"
+_KEY, _SECRET, BUCKET = "bench-key", "bench-secret", "bucket"
 
 
 def push(bench: Bench) -> list[Row]:
     """Measure a push of 100 commits with 1,000 objects, 990 of which are there."""
     repo, objects = _build(bench.base)
-    there = os.path.join(bench.base, "buckets", _BUCKET, "files", "md5")
+    there = os.path.join(bench.base, "buckets", BUCKET, "files", "md5")
     shutil.rmtree(there, ignore_errors=True)
     shutil.copytree(os.path.join(repo, ".dvc", "cache", "files", "md5"), there)
-    with _server(os.path.join(bench.base, "buckets")) as address:
-        client = _configure(repo, address)
+    with server(os.path.join(bench.base, "buckets")) as address:
+        client = configure(repo, address)
 
         def lacking() -> None:
             for name in objects[:: len(objects) // _LACKING][:_LACKING]:
-                client.delete_object(Bucket=_BUCKET, Key=f"files/md5/{name[:2]}/{name[2:]}")
+                client.delete_object(Bucket=BUCKET, Key=f"files/md5/{name[:2]}/{name[2:]}")
 
         ours = timed(lambda: _pre_push(bench, repo), lacking, lambda: _complete(there, objects))
         dvc = timed(lambda: _dvc_push(bench, repo), lacking)
@@ -80,7 +80,7 @@ def _complete(there: str, objects: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _server(buckets: str) -> Iterator[str]:
+def server(buckets: str) -> Iterator[str]:
     """Run an S3 server over a folder of buckets; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -106,13 +106,13 @@ def _server(buckets: str) -> Iterator[str]:
         process.wait()
 
 
-def _configure(repo: str, address: str) -> Any:
+def configure(repo: str, address: str) -> Any:
     """Make the bucket the default DVC remote, where nothing is committed; return a client."""
     import boto3
 
     with open(os.path.join(repo, ".dvc", "config.local"), "w", encoding="ascii") as file:
         file.write(
-            f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://{_BUCKET}\n"
+            f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://{BUCKET}\n"
             f"    endpointurl = {address}\n    region = us-east-1\n"
             f"    access_key_id = {_KEY}\n    secret_access_key = {_SECRET}\n"
         )

@@ -18,7 +18,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
     "backfill", "completion", "demo", "doctor", "hooks", "install", "prune", "push", "restore",
-    "runs", "status", "sync", "tag", "uninstall",
+    "runs", "show", "status", "sync", "tag", "uninstall", "verify",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -53,6 +53,8 @@ Examples:
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc backfill                tag the runs from before the plugin
   mlflow-dvc restore 3f2a...         bring back the code and data of a run, beside the current work
+  mlflow-dvc show 3f2a...            where are this run's code and data?
+  mlflow-dvc verify 3f2a...          could this run be brought back?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks
   mlflow-dvc uninstall               take the hooks away
