@@ -17,7 +17,8 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "completion", "demo", "doctor", "hooks", "install", "status", "sync", "tag", "uninstall",
+    "completion", "demo", "diff", "doctor", "hooks", "install", "status", "sync", "tag",
+    "uninstall",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -47,6 +48,7 @@ Examples:
   mlflow-dvc status --hash           the same, comparing data of any size
   mlflow-dvc sync                    let the data follow the code
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
+  mlflow-dvc diff 3f2a... 91bc...    what differs between two runs?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks
   mlflow-dvc uninstall               take the hooks away
