@@ -12,7 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import backfills, captures, finding, hooks, pushes, restores, startup, verifies
+from benchmarks import (
+    backfills,
+    captures,
+    diffs,
+    finding,
+    hooks,
+    pushes,
+    restores,
+    startup,
+    verifies,
+)
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -36,6 +46,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "restore": ("a run with a directory of 20,000 files, in the cache", restores.beside),
     "runs": ("mlflow-dvc runs <commit>, 100,000 runs on sqlite", finding.runs),
     "verify": ("mlflow-dvc verify of 1,000 runs, 10,000 objects on S3", verifies.verify),
+    "diff": ("mlflow-dvc diff, directories of 20,000 files", diffs.diff),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 

@@ -17,8 +17,8 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "backfill", "completion", "demo", "doctor", "hooks", "install", "prune", "push", "restore",
-    "runs", "show", "status", "sync", "tag", "uninstall", "verify",
+    "backfill", "completion", "demo", "diff", "doctor", "hooks", "install", "prune", "push",
+    "restore", "runs", "show", "status", "sync", "tag", "uninstall", "verify",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -55,6 +55,7 @@ Examples:
   mlflow-dvc restore 3f2a...         bring back the code and data of a run, beside the current work
   mlflow-dvc show 3f2a...            where are this run's code and data?
   mlflow-dvc verify 3f2a...          could this run be brought back?
+  mlflow-dvc diff 3f2a... 91bc...    what differs between two runs?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks
   mlflow-dvc uninstall               take the hooks away
