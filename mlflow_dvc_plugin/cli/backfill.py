@@ -88,7 +88,7 @@ def _print(found: Backfilled, write: bool) -> None:
     elif found.here:
         click.echo(f"nothing is written; {counted(found.here, 'run')} would be by --apply")
     if found.absent:
-        _hint("git fetch --unshallow" if found.shallow else "git fetch --all")
+        _hint(found.hint)
     if several:
         _hint("export MLFLOW_DVC_REPO=<the folder of the one that the runs used>")
 

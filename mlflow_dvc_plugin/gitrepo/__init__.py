@@ -1,10 +1,14 @@
 """The only part that talks to Git."""
 
-from mlflow_dvc_plugin.gitrepo.call import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo.call import NO_HOOKS, OFFLINE, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.gitrepo.state import (
     Index,
     Status,
+    how_to_fetch,
     index_of,
+    is_here,
+    is_shallow,
+    remote_names,
     remote_url,
     same_as_index,
     status,
@@ -14,6 +18,7 @@ from mlflow_dvc_plugin.gitrepo.state import (
 )
 
 __all__ = [
-    "GitError", "Index", "Status", "call_git", "call_git_z", "index_of", "remote_url",
-    "same_as_index", "status", "tracked_but_ignored", "tracked_files", "tree_id",
+    "NO_HOOKS", "OFFLINE", "GitError", "Index", "Status", "call_git", "call_git_z", "how_to_fetch",
+    "index_of", "is_here", "is_shallow", "remote_names", "remote_url", "same_as_index", "status",
+    "tracked_but_ignored", "tracked_files", "tree_id",
 ]  # fmt: skip

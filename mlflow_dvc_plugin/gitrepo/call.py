@@ -31,6 +31,11 @@ _OWN_SETTINGS = {
     "LC_ALL": "C",
 }
 
+# What is not in the repository is not here: a partial clone must not go and ask for it.
+OFFLINE = {"GIT_NO_LAZY_FETCH": "1"}
+# The hooks of the user stay out of it; ours would place data that nobody asked for.
+NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+
 
 class GitError(MlflowDvcError):
     """Git could not answer; ``code`` is its exit status, None when it did not run or finish."""

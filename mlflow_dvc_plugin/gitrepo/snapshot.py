@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo.call import GitError, call_git
+from mlflow_dvc_plugin.gitrepo.call import NO_HOOKS, OFFLINE, GitError, call_git
 
 REFERENCE = "MLFLOW_RUN_HEAD"
 SHARED = "refs/mlflow-dvc/snapshots/"  # where a remote keeps one, by its id
@@ -29,7 +29,6 @@ _IDENTITY = {
 _SCRATCH = "snapshot-"
 _STALE = 3600.0  # seconds
 _LEAST = 2.0  # seconds: a Git that is killed while it writes a reference leaves a lock
-_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
 def write_tree(worktree: Worktree, add: Sequence[str], gone: Sequence[str], timeout: float) -> str:
@@ -38,11 +37,11 @@ def write_tree(worktree: Worktree, add: Sequence[str], gone: Sequence[str], time
     In a copy of the index, whose own is not even read for writing. Raises GitError, OSError.
     """
     settings = (
-        *_NO_HOOKS, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false",
+        *NO_HOOKS, "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false",
         "-c", "core.safecrlf=false",
     )  # fmt: skip
     with _index_copy(worktree) as index:
-        env = {"GIT_INDEX_FILE": index, "GIT_NO_LAZY_FETCH": "1"}
+        env = {"GIT_INDEX_FILE": index, **OFFLINE}
         for paths, how in ((gone, ("--force-remove",)), (add, ("--add", "--remove", "--replace"))):
             if paths:
                 call_git(
@@ -113,7 +112,7 @@ def keep(common_dir: str, commit: str, timeout: float) -> None:
             )  # fmt: skip
     _remove_if_old(os.path.join(common_dir, f"{REFERENCE}.lock"))
     call_git(
-        common_dir, *git, *_NO_HOOKS, "-c", "core.filesRefLockTimeout=5000", "update-ref",
+        common_dir, *git, *NO_HOOKS, "-c", "core.filesRefLockTimeout=5000", "update-ref",
         "--create-reflog", "-m", "snapshot", REFERENCE, commit,
         timeout=max(timeout, _LEAST), env=_IDENTITY,
     )  # fmt: skip
@@ -139,7 +138,7 @@ def _never_expires(common_dir: str) -> bool:
 def bring(common_dir: str, source: str, commit: str, timeout: float) -> None:
     """Copy the commit and what it needs from the repository at ``source``. Raises GitError."""
     call_git(
-        common_dir, f"--git-dir={common_dir}", *_NO_HOOKS, "-c", "fetch.fsckObjects=false",
+        common_dir, f"--git-dir={common_dir}", *NO_HOOKS, "-c", "fetch.fsckObjects=false",
         "-c", "protocol.version=2",
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc",
         "--no-recurse-submodules", "--end-of-options", source, commit, timeout=timeout,

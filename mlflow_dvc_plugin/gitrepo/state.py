@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo.call import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo.call import OFFLINE, GitError, call_git, call_git_z
 
 _AT_ONCE = 500  # paths a call: an argument list has a limit
 _REMOTE = re.compile(r'remote "(.*)"\Z', re.DOTALL)
@@ -129,6 +129,32 @@ def tree_id(worktree: Worktree, commit: str, timeout: float) -> str:
         worktree.toplevel, "rev-parse", "--verify", f"{commit}^{{tree}}", timeout=timeout
     )
     return out.decode().strip()
+
+
+def is_here(toplevel: str, commit: str) -> bool:
+    """Tell whether the commit (an id) and its tree are in the repository; nothing is fetched."""
+    try:
+        call_git(toplevel, "cat-file", "-e", f"{commit}^{{tree}}", env=OFFLINE)
+    except GitError:
+        return False
+    return True
+
+
+def is_shallow(toplevel: str) -> bool:
+    """Tell whether the history here has an end that is not its beginning. Raises GitError."""
+    out = call_git(toplevel, "rev-parse", "--is-shallow-repository")
+    return out.strip() == b"true"
+
+
+def how_to_fetch(toplevel: str) -> str:
+    """Return the command that may bring a commit that is not here."""
+    return "git fetch --unshallow" if is_shallow(toplevel) else "git fetch --all"
+
+
+def remote_names(toplevel: str) -> list[str]:
+    """Return the names of the Git remotes, ``origin`` first. Raises GitError."""
+    names = os.fsdecode(call_git(toplevel, "remote")).split("\n")
+    return sorted(filter(None, names), key=lambda name: (name != "origin", name))
 
 
 def remote_url(worktree: Worktree, branch: str | None) -> str | None:

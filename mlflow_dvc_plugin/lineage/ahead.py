@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.held import explained, judged, only_data
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, tags_are
 from mlflow_dvc_plugin.lineage.record import TREE, Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 from mlflow_dvc_plugin.tags import COMMIT
 
-# A tree that is not here is not here: a partial clone must not go and ask for it.
-_OFFLINE = {"GIT_NO_LAZY_FETCH": "1"}
 _NOT_HERE = "dirty, and its tree is not here"
 
 
@@ -113,7 +111,7 @@ class Ahead:
             try:
                 parts = call_git_z(
                     self._toplevel, "diff-tree", "-r", "-z", "--no-renames", "--name-status",
-                    "--end-of-options", tree, commit.tree, env=_OFFLINE,
+                    "--end-of-options", tree, commit.tree, env=OFFLINE,
                 )  # fmt: skip
             except GitError:
                 self._known[key] = None
@@ -136,7 +134,7 @@ class Ahead:
             try:
                 names = call_git_z(
                     self._toplevel, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit,
-                    env=_OFFLINE,
+                    env=OFFLINE,
                 )  # fmt: skip
             except GitError:
                 self._paths[commit] = None

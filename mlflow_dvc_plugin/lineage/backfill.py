@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow_dvc_plugin import tracking
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import GitError, how_to_fetch
 from mlflow_dvc_plugin.lineage.past import Past, SeveralError
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.store import search
@@ -40,7 +40,8 @@ class Backfilled:
     whose commit could be read, ``written`` those that got their tags. ``absent`` maps a commit
     that is not here to its runs, ``broken`` one that cannot be read to the reason. ``several``
     maps a commit with several DVC repositories to the runs for which that is no answer;
-    ``refused`` maps a run that the store refused to the reason. ``tagged`` runs need nothing.
+    ``refused`` maps a run that the store refused to the reason. ``tagged`` runs need nothing;
+    ``hint`` is the command that may bring what is absent.
     """
 
     runs: int = 0
@@ -48,7 +49,7 @@ class Backfilled:
     here: int = 0
     written: int = 0
     tagged: int | None = None
-    shallow: bool = False
+    hint: str = ""
     absent: Counter[str] = field(default_factory=Counter)
     broken: dict[str, str] = field(default_factory=dict)
     several: Counter[str] = field(default_factory=Counter)
@@ -88,8 +89,7 @@ def backfill(  # noqa: PLR0913
             done += len(batch)
             tick(done, found.runs)
     if found.absent:
-        out = call_git(toplevel, "rev-parse", "--is-shallow-repository")
-        found.shallow = out.strip() == b"true"
+        found.hint = how_to_fetch(toplevel)
     return found
 
 

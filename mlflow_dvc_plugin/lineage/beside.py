@@ -10,14 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import NO_HOOKS, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.putting import mark_at
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 
 # A big tree, or filters that download (Git LFS), take their time.
 _SECONDS = 3600.0
-# The hooks of the user stay out of it; our own would place data that nobody asked for.
-NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 SKIP = {"MLFLOW_DVC_SKIP_HOOKS": "1", "_PRE_COMMIT_SKIP_POST_CHECKOUT": "1"}
 
 
@@ -31,9 +29,7 @@ def require_free(worktree: Worktree, folder: str) -> None:
         raise MlflowDvcError(f"{folder} is there already", hint)
     if os.path.isdir(folder) and os.listdir(folder):
         raise MlflowDvcError(f"{folder} is not empty", hint)
-    known = (
-        call_git_z(worktree.toplevel, "worktree", "list", "--porcelain", "-z") if worktree else ()
-    )
+    known = call_git_z(worktree.toplevel, "worktree", "list", "--porcelain", "-z")
     if f"worktree {folder}" in known:
         raise MlflowDvcError(
             f"Git knows a worktree at {folder}, which is away", "git worktree prune; or --to DIR"

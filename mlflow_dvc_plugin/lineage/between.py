@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import GitError, call_git, is_shallow
 from mlflow_dvc_plugin.lineage.record import Record
 
 _LISTED = 20  # commits named one by one
@@ -37,7 +36,7 @@ def between(
         return None, ()
     if one == other:
         return (0, 0), ()
-    if is_shallow(worktree):
+    if is_shallow(worktree.toplevel):
         return None, ()  # its history ends somewhere: a count would be too small
     both = ("--end-of-options", f"{one}...{other}", "--")
     top = worktree.toplevel
@@ -57,11 +56,6 @@ def between(
 def _commit(line: bytes) -> Commit:
     name, _, subject = line.decode("utf-8", "replace").partition(" ")
     return Commit(name[0] == "<", name[1:], subject)
-
-
-def is_shallow(worktree: Worktree) -> bool:
-    """Tell whether the history here ends somewhere."""
-    return os.path.exists(os.path.join(worktree.common_dir, "shallow"))
 
 
 def _head(worktree: Worktree) -> str | None:

@@ -10,7 +10,8 @@ from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.lineage.history import cut_off, stated_versions
+from mlflow_dvc_plugin.gitrepo import is_shallow
+from mlflow_dvc_plugin.lineage.history import stated_versions
 from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Scope, Version
 from mlflow_dvc_plugin.lineage.members import Members, above, named, version_inside
 from mlflow_dvc_plugin.lineage.needs import Need
@@ -142,7 +143,7 @@ def _fill_versions(
     if what.commits:
         return
     answer.now = _on_disk(worktree, path, found)
-    if cut_off(worktree.toplevel):
+    if is_shallow(worktree.toplevel):
         answer.gaps["history"] = "this clone is shallow: older versions may be missing"
 
 

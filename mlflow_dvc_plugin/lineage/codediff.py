@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
-from mlflow_dvc_plugin.lineage.between import PLAIN, Commit, between, is_shallow
+from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z, how_to_fetch
+from mlflow_dvc_plugin.lineage.between import PLAIN, Commit, between
 from mlflow_dvc_plugin.lineage.codenow import Tree, worktree_tree
 from mlflow_dvc_plugin.lineage.record import INCOMPLETE, Record
 
@@ -120,14 +120,12 @@ def _kept(run: Record, here: Mapping[str, str], worktree: Worktree) -> _Kept:
     if run.commit is None:
         return _Kept(None, "it carries no commit")
     if run.commit not in here:
-        return _Kept(None, f"its commit {run.commit[:10]} is not here ({_mend(worktree)})")
+        return _Kept(
+            None, f"its commit {run.commit[:10]} is not here ({how_to_fetch(worktree.toplevel)})"
+        )
     if run.dirty is None:
         notes.append("nobody saw whether its tree was its commit's")
     return _Kept(here[run.commit], notes=tuple(notes))
-
-
-def _mend(worktree: Worktree) -> str:
-    return "git fetch --unshallow" if is_shallow(worktree) else "git fetch --all"
 
 
 def _trees(worktree: Worktree, runs: Iterable[Record]) -> dict[str, str]:

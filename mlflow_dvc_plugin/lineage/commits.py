@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, is_shallow
 from mlflow_dvc_plugin.lineage import gitremotes
 from mlflow_dvc_plugin.lineage.gitremotes import Remote
 from mlflow_dvc_plugin.lineage.place import Place
 
 _TIMEOUT = 300.0
-# Where a clone leaves blobs out, questions must not fetch them (Git 2.44 and later ask this).
-_NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
 
 
 def places(worktree: Worktree, commits: Iterable[str]) -> dict[str, Place]:
@@ -27,7 +25,7 @@ def places(worktree: Worktree, commits: Iterable[str]) -> dict[str, Place]:
     present = [one for one, kind in _kinds(worktree, ids).items() if kind == "commit"]
     lacking = _incomplete(worktree, present)
     there = [_On(worktree, remote, ids, present) for remote in gitremotes.remotes(worktree)]
-    shallow = _is_shallow(worktree)
+    shallow = is_shallow(worktree.toplevel)
     return {one: _place(one, one in present, lacking, there, shallow) for one in ids}
 
 
@@ -53,7 +51,7 @@ class _On:
         for one in ids:
             self.has[one] = one in remote.tips or (one in present and one not in left)
         # What the remote has beyond what is known here may hold the commit too.
-        complete = None not in kinds.values() and not _is_shallow(worktree)
+        complete = None not in kinds.values() and not is_shallow(worktree.toplevel)
         ask = [one for one in ids if not self.has[one] and not (complete and one in present)]
         if ask:
             self.has |= gitremotes.served(worktree, remote.name, ask)
@@ -89,7 +87,7 @@ def _kinds(worktree: Worktree, ids: Iterable[str]) -> dict[str, str | None]:
         return {}
     out = call_git(
         worktree.toplevel, "cat-file", "--batch-check=%(objecttype)", "--buffer",
-        stdin="".join(f"{name}\n" for name in names).encode(), timeout=_TIMEOUT, env=_NO_FETCH,
+        stdin="".join(f"{name}\n" for name in names).encode(), timeout=_TIMEOUT, env=OFFLINE,
     )  # fmt: skip
     kinds = out.decode().splitlines()
     return {
@@ -115,7 +113,7 @@ def _missing(worktree: Worktree, commits: Sequence[str]) -> int:
     try:
         out = call_git(
             worktree.toplevel, "rev-list", "--objects", "--no-object-names", "--missing=print",
-            "--no-walk=unsorted", "--stdin", timeout=_TIMEOUT, env=_NO_FETCH,
+            "--no-walk=unsorted", "--stdin", timeout=_TIMEOUT, env=OFFLINE,
             stdin="".join(f"{one}\n" for one in commits).encode(),
         )  # fmt: skip
     except GitError as error:
@@ -135,8 +133,3 @@ def _unreached(worktree: Worktree, commits: Sequence[str], tips: Sequence[str]) 
         stdin="".join(f"{one}\n" for one in asked).encode(),
     )  # fmt: skip
     return set(commits) & set(out.decode().split())
-
-
-def _is_shallow(worktree: Worktree) -> bool:
-    out = call_git(worktree.toplevel, "rev-parse", "--is-shallow-repository")
-    return out.strip() == b"true"

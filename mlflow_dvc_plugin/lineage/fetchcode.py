@@ -6,38 +6,23 @@ by the worktree that is made from it.
 
 from __future__ import annotations
 
-import os
-
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import (
+    NO_HOOKS,
+    GitError,
+    call_git,
+    how_to_fetch,
+    is_here,
+    is_shallow,
+    remote_names,
+)
+from mlflow_dvc_plugin.gitrepo.snapshot import SHARED
 
-SNAPSHOTS = "refs/mlflow-dvc/snapshots/"
 _SECONDS = 600.0
 # Empty, and not absent: then Git asks neither on the terminal nor in a window.
 _NO_QUESTIONS = {"GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never"}
-_QUIET = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
-
-
-def is_here(worktree: Worktree, commit: str) -> bool:
-    """Tell whether the commit and its tree are in this repository, without fetching anything."""
-    try:
-        call_git(
-            worktree.toplevel,
-            "cat-file",
-            "-e",
-            f"{commit}^{{tree}}",
-            env={"GIT_NO_LAZY_FETCH": "1"},
-        )
-    except GitError:
-        return False
-    return True
-
-
-def remotes_of(worktree: Worktree) -> list[str]:
-    """Return the names of the Git remotes, ``origin`` first."""
-    names = call_git(worktree.toplevel, "remote").decode("utf-8", "surrogateescape").split("\n")
-    return sorted((name for name in names if name), key=lambda name: (name != "origin", name))
+_QUIET = (*NO_HOOKS, "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
 
 def ensure(worktree: Worktree, commit: str, *, snapshot: bool) -> str | None:
@@ -45,13 +30,13 @@ def ensure(worktree: Worktree, commit: str, *, snapshot: bool) -> str | None:
 
     Raises MlflowDvcError with every place that was tried.
     """
-    if is_here(worktree, commit):
+    if is_here(worktree.toplevel, commit):
         return None
     tried = ["this repository: not there"]
-    for remote in remotes_of(worktree):
+    for remote in remote_names(worktree.toplevel):
         for want in _wants(commit, snapshot):
             reason = _fetched(worktree, remote, want)
-            if is_here(worktree, commit):
+            if is_here(worktree.toplevel, commit):
                 return remote
         tried.append(f"Git remote '{remote}': {reason or 'not there'}")
     what = "snapshot" if snapshot else "commit"
@@ -65,7 +50,7 @@ def _wants(commit: str, snapshot: bool) -> list[tuple[str, ...]]:
     Git takes a pattern only with refs to write to; ``--dry-run`` fetches and does not write them.
     """
     if snapshot:
-        return [(SNAPSHOTS + commit,), (commit,)]
+        return [(SHARED + commit,), (commit,)]
     return [(commit,), ("--dry-run", "+refs/heads/*:refs/mlflow-dvc/fetched/*")]
 
 
@@ -86,7 +71,6 @@ def _fetched(worktree: Worktree, remote: str, want: tuple[str, ...]) -> str:
 def _hint(worktree: Worktree, snapshot: bool) -> str:
     if snapshot:
         return "where the run was made: mlflow-dvc push RUN"
-    shallow = call_git(worktree.toplevel, "rev-parse", "--is-shallow-repository").strip()
-    if shallow == b"true":
-        return "git fetch --unshallow"
+    if is_shallow(worktree.toplevel):
+        return how_to_fetch(worktree.toplevel)
     return "go to the repository that the run was made in, or where it was made: git push"

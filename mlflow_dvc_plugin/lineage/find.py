@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import call_git
+from mlflow_dvc_plugin.gitrepo import call_git, is_shallow
 from mlflow_dvc_plugin.lineage.ahead import Ahead, read_commit
 from mlflow_dvc_plugin.lineage.bydata import runs_of_hash, runs_of_path
-from mlflow_dvc_plugin.lineage.history import cut_off
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, each_once
 from mlflow_dvc_plugin.lineage.store import quoted
 from mlflow_dvc_plugin.lineage.what import What
@@ -41,7 +40,7 @@ def _of_commits(scope: Scope, worktree: Worktree, what: What, answer: Answer) ->
         for hit in ahead.hits(scope, read_commit(worktree.toplevel, commit), answer):
             any_run = True
             yield hit
-    if what.kind == "range" and cut_off(worktree.toplevel):
+    if what.kind == "range" and is_shallow(worktree.toplevel):
         answer.gaps["history"] = "this clone is shallow: the range may have more commits"
     if not any_run:
         queries = (f"tags.`{COMMIT}` = '{commit}'" for commit in what.commits)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z, remote_names
 
 _PATIENCE = 20.0  # seconds for one remote's answer
 _PROBES = 32  # commits that a remote is asked for one by one
@@ -38,7 +38,7 @@ class Remote:
 
 def remotes(worktree: Worktree) -> list[Remote]:
     """Ask every Git remote for what it has; one that does not answer says why. Raises GitError."""
-    names = call_git(worktree.toplevel, "remote").decode(errors="surrogateescape").splitlines()
+    names = remote_names(worktree.toplevel)
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda name: _ask(worktree, name), names))
 

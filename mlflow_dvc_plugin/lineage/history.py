@@ -99,8 +99,3 @@ def stated_versions(
         out = holder(stated, path)
         if out is not None and out.hash is not None:
             yield out, stated.roots.get(out.path, ""), stated.commit, when
-
-
-def cut_off(toplevel: str) -> bool:
-    """Tell whether the history here has an end that is not its beginning."""
-    return call_git(toplevel, "rev-parse", "--is-shallow-repository").strip() == b"true"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, read_head
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
-from mlflow_dvc_plugin.lineage.beside import NO_HOOKS, SKIP
+from mlflow_dvc_plugin.gitrepo import NO_HOOKS, GitError, call_git
+from mlflow_dvc_plugin.lineage.beside import SKIP
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import SCHEMES
 from mlflow_dvc_plugin.provenance import Output

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import call_git, call_git_z, is_here, remote_names
 from mlflow_dvc_plugin.gitrepo.snapshot import SHARED
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
 from mlflow_dvc_plugin.lineage.record import Record
@@ -48,10 +48,8 @@ def push(
 
 
 def _only_remote(worktree: Worktree) -> str:
-    names = call_git(worktree.toplevel, "remote").decode().split()
-    if "origin" in names:
-        return "origin"
-    if len(names) != 1:
+    names = remote_names(worktree.toplevel)
+    if names[:1] != ["origin"] and len(names) != 1:
         hint = "git remote add origin URL" if not names else "mlflow-dvc push --remote NAME RUN"
         raise MlflowDvcError("which Git remote? there is no 'origin'", hint)
     return names[0]
@@ -62,7 +60,7 @@ def _push_code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> None
     for run in runs:
         if run.code is None:
             done.problems.append(f"run {run.run_id}: its commit is not known")
-        elif not _is_here(worktree, run.code):
+        elif not is_here(worktree.toplevel, run.code):
             done.problems.append(f"run {run.run_id}: its commit {run.code[:10]} is not here")
         elif run.dirty and run.snapshot is None:
             done.problems.append(f"run {run.run_id}: its tree was dirty, and was not kept")
@@ -80,14 +78,6 @@ def _push_code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> None
             *(f"{commit}:{SHARED}{commit}" for commit in done.code),
             timeout=_TIMEOUT, env={"MLFLOW_DVC_SKIP_HOOKS": "1"},
         )  # fmt: skip
-
-
-def _is_here(worktree: Worktree, commit: str) -> bool:
-    try:
-        call_git(worktree.toplevel, "cat-file", "-e", f"{commit}^{{commit}}")
-    except GitError:
-        return False
-    return True
 
 
 def _push_data(

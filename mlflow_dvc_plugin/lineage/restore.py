@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import call_git
+from mlflow_dvc_plugin.gitrepo import call_git, is_here, remote_names
 from mlflow_dvc_plugin.lineage import beside, fetchcode, inplace
 from mlflow_dvc_plugin.lineage.fetchdata import Progress
 from mlflow_dvc_plugin.lineage.outcome import Outcome
@@ -59,10 +59,10 @@ def _require_room(part: Part, how: How) -> None:
 
 
 def _fetch_commit(part: Part, how: How, outcome: Outcome) -> None:
-    if part.states is None or fetchcode.is_here(part.worktree, part.states):
+    if part.states is None or is_here(part.worktree.toplevel, part.states):
         return
     if how.dry_run:
-        remotes = ", ".join(fetchcode.remotes_of(part.worktree)) or "there is no Git remote"
+        remotes = ", ".join(remote_names(part.worktree.toplevel)) or "there is no Git remote"
         outcome.notes.append(f"commit {part.states} is not here and would be asked for: {remotes}")
         return
     try:

@@ -11,7 +11,7 @@ from mlflow_dvc_plugin.capture.discovery import commit_metadata_files
 from mlflow_dvc_plugin.capture.pipeline import lock_of
 from mlflow_dvc_plugin.capture.trees import TreeFiles, Trees
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import GitError, call_git, how_to_fetch
 from mlflow_dvc_plugin.provenance import Metadata, Output
 
 _CONFIG = ".dvc/config"
@@ -148,7 +148,6 @@ def commit_id(toplevel: str, rev: str) -> str:
             toplevel, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"
         )
     except GitError as error:
-        shallow = call_git(toplevel, "rev-parse", "--is-shallow-repository").strip() == b"true"
-        hint = "git fetch --unshallow" if shallow else "git fetch --all"
+        hint = how_to_fetch(toplevel)
         raise MlflowDvcError(f"there is no commit '{rev}' here", hint) from error
     return out.decode().strip()

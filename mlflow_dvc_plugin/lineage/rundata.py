@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from mlflow_dvc_plugin.lineage import fetchcode
+from mlflow_dvc_plugin.gitrepo import is_here
 from mlflow_dvc_plugin.lineage.fetchdata import Progress
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
 from mlflow_dvc_plugin.lineage.outcome import Outcome
@@ -45,7 +45,7 @@ class RunData:
             else:
                 outcome.lacking[what] = why
         states = self.part.states
-        if states and fetchcode.is_here(self.part.worktree, states):
+        if states and is_here(self.part.worktree.toplevel, states):
             self.stated = revisions.at(states)
         needs = [*found.needs, *(self._rest(found.needs) if how.everything else ())]
         for need in needs:

@@ -131,13 +131,13 @@ def test_a_commit_that_is_not_here_and_what_is_none(
     for commit in odd:
         old_run(commit)
     found = filled()
-    assert set(found.absent) == set(odd) and found.written == 0 and not found.shallow
+    assert set(found.absent) == set(odd) and found.written == 0 and found.hint == "git fetch --all"
     assert not found.complete
     git("clone", "-q", "--depth=1", repo.as_uri(), str(tmp_path / "shallow"))
     monkeypatch.chdir(tmp_path / "shallow")
     old_run(first)
     found = filled()
-    assert found.absent[first] == 1 and found.shallow
+    assert found.absent[first] == 1 and found.hint == "git fetch --unshallow"
     assert tree not in found.absent
     git("fetch", "-q", "--unshallow")
     assert filled().written == 1
