@@ -38,6 +38,11 @@ class Output:
     remote: str | None = None
     version_id: str | None = None
 
+    @property
+    def legacy(self) -> bool:
+        """Whether DVC 2.x made the hash: its objects lie elsewhere."""
+        return self.scheme == "md5-dos2unix"
+
 
 @dataclass(frozen=True)
 class Stage:

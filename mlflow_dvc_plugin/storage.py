@@ -19,6 +19,21 @@ _ATTEMPTS = 2
 # Names that a page of a listing has to decide for the next page to be worth its while.
 _WORTH_A_PAGE = 64
 
+# (what is counted, how many are done, of how many)
+Progress = Callable[[str, int, int], None]
+
+
+def counter(progress: Progress, what: str, total: int) -> Callable[[], None]:
+    """Return a function to be called for each that is done."""
+    count = 0
+
+    def done() -> None:
+        nonlocal count
+        count += 1
+        progress(what, count, total)
+
+    return done
+
 
 @dataclass
 class Found:

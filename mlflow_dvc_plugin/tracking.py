@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.tags import public_url
 
+PATIENCE = 10.0  # seconds for the tracking server to answer at all
 _SQL = ("postgresql", "mysql", "mssql", "oracle")
 
 
@@ -41,7 +42,7 @@ def local_path(uri: str) -> str | None:
     return os.path.abspath(uri) if len(parts.scheme) < 2 and uri != "databricks" else None
 
 
-def require(uri: str, seconds: float) -> None:
+def require(uri: str, seconds: float = PATIENCE) -> None:
     """Return when the store exists and answers within ``seconds``; raise MlflowDvcError if not.
 
     MLflow itself would create a local store that is not there, and try for minutes or longer to

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-_MOST = 10**6  # bytes of one file
+MOST = 10**6  # bytes of one file
 _MOST_IN_ALL = 10 * 10**6
 _SUFFIXES = (
     ".bash", ".bat", ".c", ".cc", ".cfg", ".conf", ".cpp", ".cu", ".cuh", ".cxx", ".cy", ".dvc",
@@ -64,7 +64,7 @@ def choose(
         if size is None:
             continue
         total += size
-        if path not in listed or _is_secret(path) or size > _MOST or total > _MOST_IN_ALL:
+        if path not in listed or _is_secret(path) or size > MOST or total > _MOST_IN_ALL:
             left.append(path)
             total -= size
         else:

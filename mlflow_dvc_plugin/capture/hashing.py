@@ -20,6 +20,11 @@ _BLOCK = 1 << 20
 _TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
 
 
+def scheme_of(legacy: bool) -> str:
+    """Return the name of the scheme; ``legacy``: that of DVC 2.x."""
+    return SCHEMES[legacy]
+
+
 def file_md5(path: str, scheme: str, deadline: Deadline) -> tuple[str, os.stat_result]:
     """Return the file's md5 under ``scheme``, and the stat it was true for.
 

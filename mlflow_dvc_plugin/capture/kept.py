@@ -96,6 +96,8 @@ def require_room(home: str, deadline: Deadline) -> None:
 
 def forget(home: str, commits: Collection[str]) -> None:
     """Take commits off the list, and what was measured with them."""
+    if not os.path.exists(_list_of(home)):  # lost: that costs time only
+        return
     rows = [row for row in _lines(home) if row[2] not in commits and row[0] != "measured"]
     scratch = f"{_list_of(home)}.{os.getpid()}"
     with open(scratch, "w", encoding="ascii") as file:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import click
 
+from mlflow_dvc_plugin.cli.text import fail
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
@@ -84,21 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _no_script():
             code = cli.main(args, prog_name=_PROGRAM, standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"error: {error.format_message()}", err=True)
-        click.echo(f"hint: {_help(error)}", err=True)
-        return error.exit_code
+        return fail(error.format_message(), _help(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
     except MlflowDvcError as error:
-        return _fail(error.message, error.hint)
+        return fail(error.message, error.hint)
     except OSError as error:
-        return _fail(f"the operating system refuses: {error}", "")
+        return fail(f"the operating system refuses: {error}", "")
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name in ("", "mlflow_dvc_plugin"):
             raise
-        return _fail(
+        return fail(
             f"this needs the library {name}, which is not installed here",
             f"{sys.executable} -m pip install {_DISTRIBUTIONS.get(name, name)}",
         )
@@ -125,10 +124,3 @@ def _no_script() -> Iterator[None]:
 def _help(error: click.ClickException) -> str:
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     return f"{ctx.command_path if ctx else _PROGRAM} --help"
-
-
-def _fail(message: str, hint: str) -> int:
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
-    return 1

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
 if TYPE_CHECKING:
@@ -28,8 +25,8 @@ Examples:
 
 @click.command("backfill", epilog=_EXAMPLES)
 @click.option("--experiment", "experiments", multiple=True, metavar="NAME",
-              help="Only the runs of this experiment; can be repeated.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the N newest runs.")
+              help="Only runs of this experiment; may be repeated.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most the N newest runs.")
 @click.option("--apply", "write", is_flag=True, help="Write the tags.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(experiments: tuple[str, ...], limit: int | None, write: bool, as_json: bool) -> int:
@@ -52,9 +49,9 @@ def command(experiments: tuple[str, ...], limit: int | None, write: bool, as_jso
     toplevel, named = place()
     client = open_client()
     ids = experiment_ids(client, experiments)
-    with _progress() as tick:
+    with progress() as show:
         found = backfill(
-            client, toplevel, ids, limit=limit, write=write, named=named, tick=tick
+            client, toplevel, ids, limit=limit, write=write, named=named, progress=show
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(_values(found, write), indent=2))
@@ -105,17 +102,3 @@ def _some(commits: dict[str, int]) -> str:
     names = [f"{printable(commit[:12])} ({counted(runs, 'run')})" for commit, runs in most[:_NAMED]]
     more = [f"{len(most) - _NAMED} more, see --json"] if len(most) > _NAMED else []
     return f", from {counted(len(most), 'commit')}: " + ", ".join(names + more)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("runs", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

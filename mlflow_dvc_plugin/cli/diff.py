@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlflow_dvc_plugin.cli.progress import COMPARING, spinner
+from mlflow_dvc_plugin.cli.runjson import run_json
 from mlflow_dvc_plugin.cli.text import printable
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.lineage.diff import Diff
-    from mlflow_dvc_plugin.lineage.record import Record
 
 _PARTS = ("code", "data", "params", "metrics")  # as in lineage.diff, which loads too much for help
 _EXAMPLES = """\b
@@ -33,10 +34,10 @@ Examples:
 @click.option("--files", is_flag=True, help="Name each changed file of the data.")
 @click.option("--all", "everything", is_flag=True, help="Compare all outputs, not only inputs.")
 @click.option("--only", type=click.Choice(_PARTS), multiple=True,
-              help="Compare this part; can be given several times.")  # fmt: skip
+              help="Compare this part; may be repeated.")  # fmt: skip
 @click.option("--exit-code", is_flag=True,
               help="Exit with 1 unless everything is known to be the same.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, with all files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917
     first: str, second: str | None, patch: bool, files: bool, everything: bool,
     only: tuple[str, ...], exit_code: bool, as_json: bool,
@@ -44,7 +45,7 @@ def command(  # noqa: PLR0913, PLR0917
     """Show what differs between two runs: code, data, parameters, metrics.
 
     With one RUN: what differs here, on disk, now. RUN is a run id or the beginning of one, the name
-    of a DVC experiment, models:/name/version or models:/name@alias.
+    of a DVC experiment, models:/NAME/VERSION or models:/NAME@ALIAS.
 
     Code is the tree that a run was made from: of a dirty run its snapshot. Data are the inputs,
     inside directories file by file. What cannot be told is said to be unknown.
@@ -52,7 +53,6 @@ def command(  # noqa: PLR0913, PLR0917
     Exit code 0, also when something differs, unless --exit-code is given.
     """
     from mlflow_dvc_plugin.cli.diff_text import show
-    from mlflow_dvc_plugin.cli.status import progress
     from mlflow_dvc_plugin.lineage.diff import diff
     from mlflow_dvc_plugin.lineage.resolve import find
     from mlflow_dvc_plugin.lineage.store import experiment_names, open_client
@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913, PLR0917
     one = find(client, first)
     other = find(client, second) if second else None
     parts = only or _PARTS
-    with progress(other is None and "data" in parts and sys.stderr.isatty()):
+    with spinner(COMPARING) if other is None and "data" in parts else nullcontext():
         found = diff(one, other, parts=parts, everything=everything, patch=patch)
     for text in found.warnings:
         click.echo(f"warning: {printable(text)}", err=True)
@@ -80,8 +80,8 @@ def _report(found: Diff, names: dict[str, str]) -> dict[str, Any]:
     code, data = found.code, found.data
     return {
         "same": found.same,
-        "first": _run(found.first, names),
-        "second": _run(found.second, names) if found.second else None,
+        "first": run_json(found.first, names),
+        "second": run_json(found.second, names) if found.second else None,
         "code": None if code is None else {
             "same": code.same, "unknown": code.unknown or None, "notes": code.notes,
             "files": [asdict(one) for one in code.files],
@@ -97,14 +97,6 @@ def _report(found: Diff, names: dict[str, str]) -> dict[str, Any]:
         },
         "params": _pairs(found.params),
         "metrics": _pairs(found.metrics),
-    }  # fmt: skip
-
-
-def _run(run: Record, names: dict[str, str]) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id, "name": run.name, "start": run.start,
-        "experiment": names.get(run.experiment_id, run.experiment_id),
-        "commit": run.commit, "snapshot": run.snapshot, "dirty": run.dirty,
     }  # fmt: skip
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlflow_dvc_plugin.cli.text import counted, printable, shortened
+from mlflow_dvc_plugin.cli.text import amount, counted, day_and_minute, printable, shortened
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.lineage.codediff import CodeDiff, File
@@ -39,8 +38,7 @@ def show(found: Diff, names: Mapping[str, str], *, files: bool) -> None:
 def _run(run: Record, names: Mapping[str, str]) -> str:
     parts = [run.run_id, run.name, names.get(run.experiment_id, "")]
     if run.start is not None:
-        start = datetime.datetime.fromtimestamp(run.start / 1000, datetime.timezone.utc)
-        parts.append(f"{start.astimezone():%Y-%m-%d %H:%M}")
+        parts.append(day_and_minute(run.start))
     return "  ".join(printable(part) for part in parts if part)
 
 
@@ -135,31 +133,17 @@ def _summary(changes: Sequence[Change], same: int) -> str:
 def _total(sizes: Iterable[int | None]) -> str:
     found = list(sizes)
     unknown = found.count(None)
-    total = _bytes(sum(size for size in found if size is not None))
+    total = amount(sum(size for size in found if size is not None))
     if unknown == len(found):
         return "size unknown"
     return f"{total}, size of {unknown} unknown" if unknown else total
 
 
 def _sizes(before: int | None, after: int | None, old: str | None, new: str | None) -> str:
-    parts = [
-        _bytes(size) for size, there in ((before, old), (after, new)) if there is not None
-    ]  # fmt: skip
-    if not parts or set(parts) == {_bytes(None)}:
-        return "size unknown" if parts else ""
-    return " -> ".join(parts)
-
-
-def _bytes(size: int | None) -> str:
-    if size is None:
-        return "unknown"
-    value, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    if units[0] == "bytes":
-        return counted(size, "byte")
-    return f"{value:.1f} {units[0]}"
+    sizes = [size for size, there in ((before, old), (after, new)) if there is not None]
+    if set(sizes) == {None}:
+        return "size unknown"
+    return " -> ".join("unknown" if size is None else amount(size) for size in sizes)
 
 
 def _show_values(title: str, values: Mapping[str, tuple[Any, Any]]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 import click
 
+from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
 _EXAMPLES = """\b
@@ -19,7 +19,9 @@ Examples:
 
 @click.command("push", epilog=_EXAMPLES)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("--remote", help="The Git remote; origin, or the only one, when not given.")
+@click.option(
+    "--remote", metavar="NAME", help="The Git remote; origin, or the only one, when not given."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     """Share the code and the input data of runs.
@@ -27,6 +29,9 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     A commit or snapshot that no branch of the Git remote holds is pushed under
     refs/mlflow-dvc/snapshots/, where `mlflow-dvc restore` finds it in any clone. Data that the DVC
     remote lacks is uploaded from the cache.
+
+    RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
+    models:/NAME@ALIAS.
 
     Exit code 1 when something could not be shared.
     """
@@ -36,7 +41,9 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     from mlflow_dvc_plugin.lineage.store import open_client
 
     worktree = gitdir.require_worktree(os.getcwd())
-    done = push(worktree, find_all(open_client(), runs), remote, _show)
+    found = find_all(open_client(), runs)
+    with progress() as show:
+        done = push(worktree, found, remote, show)
     if as_json:
         click.echo(json.dumps(vars(done), indent=2))
     else:
@@ -49,9 +56,3 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
         for text in done.problems:
             click.echo(f"not shared: {printable(text)}", err=True)
     return 1 if done.problems else 0
-
-
-def _show(what: str, count: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if count == total else ""
-        click.echo(f"\r{what}: {count}/{total}{end}", err=True, nl=False)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from mlflow_dvc_plugin.cli.text import counted, printable
+from mlflow_dvc_plugin.cli.progress import progress
+from mlflow_dvc_plugin.cli.text import amount, counted, printable
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.lineage.outcome import Outcome
@@ -41,11 +39,11 @@ def command(  # noqa: PLR0913, PLR0917
     run: str, to: str | None, in_place: bool, only: str | None, everything: bool,
     data_repo: str | None, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Bring back exactly the code and the data of RUN.
+    """Bring back the code and the data of RUN.
 
     Into a linked Git worktree beside the repository, which shares its DVC cache: the current work
-    is not touched. RUN is a run id, the beginning of one, a DVC experiment's name, or
-    models:/name/version, models:/name@alias.
+    is not touched. RUN is a run id or the beginning of one, the name of a DVC experiment,
+    models:/NAME/VERSION or models:/NAME@ALIAS.
 
     A commit or snapshot that is not here is fetched from the Git remotes, data that is not in the
     cache from the DVC remotes of today's configuration. The hashes are those of the run's tags, and
@@ -61,32 +59,13 @@ def command(  # noqa: PLR0913, PLR0917
     if to and in_place:
         raise click.UsageError("--to and --in-place exclude each other")
     how = How(to, in_place, only, everything, dry_run, data_repo)
-    with _progress() as progress:
-        outcome = restore(find(open_client(), run), how, os.getcwd(), progress)
+    with progress() as show:
+        outcome = restore(find(open_client(), run), how, os.getcwd(), show)
     if as_json:
         click.echo(json.dumps(_plain(outcome, dry_run), indent=2))
     else:
         _print(outcome, dry_run)
     return 0 if outcome.whole else 1
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda _what, _count, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, count: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=count, total=total)
-
-        yield show
 
 
 def _plain(outcome: Outcome, dry_run: bool) -> dict[str, object]:
@@ -107,7 +86,7 @@ def _print(outcome: Outcome, dry_run: bool) -> None:
     for commit, remote in outcome.commits_from.items():
         click.echo(f"fetched commit {commit} from Git remote '{printable(remote)}'")
     if outcome.fetched or dry_run:
-        size = "size unknown" if outcome.size is None else f"{outcome.size} bytes"
+        size = "size unknown" if outcome.size is None else amount(outcome.size)
         what = "would be fetched" if dry_run else "fetched"
         click.echo(f"{what}: {counted(outcome.fetched, 'object')}, {size}")
     for one in outcome.missing:
@@ -127,7 +106,7 @@ def _print(outcome: Outcome, dry_run: bool) -> None:
 def _print_folders(outcome: Outcome, dry_run: bool) -> None:
     if outcome.missing:
         click.echo("nothing was brought back" if not dry_run else "it could not be brought back")
-        click.echo("hint: the code alone: mlflow-dvc restore RUN --only code", err=True)
+        click.echo(f"hint: mlflow-dvc restore {outcome.run_id} --only code", err=True)
         return
     for folder, commit in outcome.folders.items():
         what = f"commit {commit}" if commit else "data"

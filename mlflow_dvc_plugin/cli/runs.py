@@ -31,7 +31,7 @@ Examples:
 @click.command("runs", epilog=_EXAMPLES)
 @click.argument("what")
 @click.option("--experiment", "experiments", multiple=True, metavar="NAME",
-              help="Only runs of this MLflow experiment; may be repeated.")  # fmt: skip
+              help="Only runs of this experiment; may be repeated.")  # fmt: skip
 @click.option("--metric", "metrics", multiple=True, metavar="NAME",
               help="Show this metric; may be repeated. By default the first five.")  # fmt: skip
 @click.option("--sort", metavar="NAME[:desc]",
@@ -39,7 +39,7 @@ Examples:
 @click.option("--best", "best_of", metavar="METRIC:min|max", help="Only the best run.")
 @click.option("--now", "only_now", is_flag=True,
               help="Of a path only the version that is on disk.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many runs.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913
     *, what: str, experiments: tuple[str, ...], metrics: tuple[str, ...], sort: str | None,

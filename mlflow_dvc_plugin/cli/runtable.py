@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlflow_dvc_plugin.cli.text import printable, shortened
+from mlflow_dvc_plugin.cli import table
+from mlflow_dvc_plugin.cli.runjson import run_json
+from mlflow_dvc_plugin.cli.text import day_and_minute, moment, printable, shortened
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _PAGE = 500  # rows under one heading
 _METRICS = 5
-_WIDE = 2000  # columns, where nobody looks: a pipe must not cut
 
 
 class Some:
@@ -82,16 +81,17 @@ def print_table(
     for page in _pages(iter(hits)):
         number += len(page)
         used.update(hit.version for hit in page)
-        _print_rows(_columns(page, names, metrics))
+        table.print_table(_columns(page, names, metrics))
     if answer.versions:
         click.echo()
         rows = [
             {"version": one.hash, "since": (one.commit or "no commit here")[:14],
-             "date": _time(one.when), "on disk": "now" if one.hash == answer.now else "",
+             "date": day_and_minute(one.when and one.when * 1000),
+             "on disk": "now" if one.hash == answer.now else "",
              **({} if hits.cut or hits.chosen else {"runs": str(used[one.hash])})}
             for one in answer.versions
         ]  # fmt: skip
-        _print_rows(rows)
+        table.print_table(rows)
     return number
 
 
@@ -123,7 +123,7 @@ def _columns(
         {
             "run": f"{hit.run.run_id[:8]} {printable(hit.run.name)}",
             "experiment": printable(names.get(hit.run.experiment_id, hit.run.experiment_id)),
-            "start": _time(hit.run.start and hit.run.start / 1000),
+            "start": day_and_minute(hit.run.start),
             "commit": (hit.run.commit or "unknown")[:10] + (" dirty" if hit.run.dirty else ""),
             **({"of": (hit.commit or "")[:10]} if asked else {}),
             **({"match": _match(hit)} if matches else {}),
@@ -155,40 +155,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown"
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row.values()))
-    seen = sys.stdout.isatty()
-    Console(file=sys.stdout, width=None if seen else _WIDE).print(table)
-
-
 def _row(hit: Hit, names: Mapping[str, str]) -> dict[str, Any]:
     run = hit.run
-    start = None if run.start is None else run.start / 1000
     return {
-        "run_id": run.run_id, "name": run.name, "status": run.status,
-        "experiment": names.get(run.experiment_id, run.experiment_id),
-        "start": start and datetime.fromtimestamp(start, timezone.utc).isoformat(),
-        "commit": run.commit, "dirty": run.dirty, "of": hit.commit, "how": hit.how,
+        **run_json(run, names), "of": hit.commit, "how": hit.how,
         "match": hit.match, "differs": hit.differs, "path": hit.path, "version": hit.version,
         "data": run.tags.get("dvc.hash"), "params": dict(run.params), "metrics": dict(run.metrics),
     }  # fmt: skip
 
 
 def _version(one: Version, answer: Answer) -> dict[str, Any]:
-    when = one.when and datetime.fromtimestamp(one.when, timezone.utc).isoformat()
+    when = moment(one.when and one.when * 1000)
     return {"path": one.path, "version": one.hash, "commit": one.commit, "date": when,
             "now": one.hash == answer.now}  # fmt: skip

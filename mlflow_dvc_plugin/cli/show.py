@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlflow_dvc_plugin.cli.progress import progress
-from mlflow_dvc_plugin.cli.text import printable, shortened
+from mlflow_dvc_plugin.cli.text import day_and_minute, printable, shortened
 from mlflow_dvc_plugin.cli.verify import run_values, verdict_text, where
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ Examples:
 @click.command("show", epilog=_EXAMPLES)
 @click.argument("run")
 @click.option("--deep", is_flag=True, help="Look for every file of every directory.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(run: str, deep: bool, as_json: bool) -> int:
     """Show everything about one run, and where its code and data are now.
 
-    RUN is a run id or the beginning of one, a DVC experiment, models:/NAME/VERSION or
+    RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
     models:/NAME@ALIAS. Whether all of it can be brought back is told by `mlflow-dvc verify`, with
     an exit code.
     """
@@ -56,9 +55,7 @@ def command(run: str, deep: bool, as_json: bool) -> int:
 def _values(found: Shown) -> dict[str, Any]:
     run = found.run
     return {
-        **run_values(found.report),
-        "experiment": found.experiment,
-        "status": run.status, "start": run.start, "end": run.end,
+        **run_values(found.report, {run.experiment_id: found.experiment}),
         "params": dict(run.params), "metrics": dict(run.metrics), "tags": dict(run.tags),
         "models": [
             {"uri": one.uri, "name": one.name, "registered": list(one.registered),
@@ -96,8 +93,7 @@ def _times(found: Shown) -> str:
     run = found.run
     if run.start is None:
         return ""
-    begin = datetime.fromtimestamp(run.start / 1000).astimezone()
-    text = f", started {begin:%Y-%m-%d %H:%M:%S %z}"
+    text = f", started {day_and_minute(run.start)}"
     return text if run.end is None else f"{text}, {(run.end - run.start) / 1000:.1f} s"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlflow_dvc_plugin.cli.progress import COMPARING, spinner
 from mlflow_dvc_plugin.cli.text import counted, printable, shortened, switched_off
 
 if TYPE_CHECKING:
@@ -28,16 +27,16 @@ Examples:
 
 
 @click.command("status", epilog=_EXAMPLES)
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--hash", "thorough", is_flag=True,
               help="Read all data that is not known to be unchanged, without a time limit, and "
               "remember the result for the runs to come.")  # fmt: skip
 def command(as_json: bool, thorough: bool) -> int:
     """Show what a run started here, now, would carry.
 
-    A run in a dirty tree also keeps the tree, as a snapshot: this command makes none. Beside the
-    tags: the recorded and the actual hash of each output, and what stands against
-    bringing the run back.
+    Beside the tags: the recorded and the actual hash of each output, and what stands against
+    bringing the run back. A run in a dirty tree also keeps the tree, as a snapshot: this command
+    makes none.
 
     The capture is the provider's own. It differs from a training script's in one way: this command
     is not that script. A script or module that Git does not track makes a run dirty once it is
@@ -59,7 +58,7 @@ def _look(thorough: bool) -> tuple[Provenance, dict[str, str]]:
     from mlflow_dvc_plugin.capture.live import Facts, capture
     from mlflow_dvc_plugin.tags import to_tags
 
-    with progress(thorough and sys.stderr.isatty()):
+    with spinner(COMPARING) if thorough else nullcontext():
         provenance, settings = capture(Facts(), thorough=thorough)
     named = _run_context()
     tags = to_tags(provenance, settings.output_tags)
@@ -73,26 +72,6 @@ def _run_context() -> dict[str, Any]:
     except ValueError:
         return {}
     return named if isinstance(named, dict) else {}
-
-
-@contextmanager
-def progress(wanted: bool) -> Iterator[None]:
-    """Show, where ``wanted``, that data is being read."""
-    if not wanted:
-        yield
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    except ImportError:
-        click.echo("comparing the data with its hashes ...", err=True)
-        yield
-        return
-    columns = (SpinnerColumn(), TextColumn("comparing the data with its hashes"))
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        bar.add_task("", total=None)
-        yield
 
 
 def _report(provenance: Provenance, tags: dict[str, str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import click
 
 from mlflow_dvc_plugin.cli.text import printable, shortened
 
-_PATIENCE = 10.0  # seconds for the tracking server to answer at all
 _EXAMPLES = """\b
 Examples:
   mlflow-dvc tag 3f2ab0c9e5d84a7f9d1f0a2b4c6d8e0f
@@ -36,7 +35,7 @@ def command(run_id: str | None, as_json: bool) -> int:
 
     if not run_id and not os.environ.get("MLFLOW_RUN_ID"):
         raise click.UsageError("which run? name it: mlflow-dvc tag RUN_ID")
-    tracking.require(tracking.tracking_uri(), _PATIENCE)
+    tracking.require(tracking.tracking_uri())
     done: Tagged = tag(run_id)
     for _, text in done.warnings:
         click.echo(f"warning: {text}", err=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlflow_dvc_plugin.cli.progress import progress
-from mlflow_dvc_plugin.cli.text import counted, printable, shortened
+from mlflow_dvc_plugin.cli.runjson import run_json
+from mlflow_dvc_plugin.cli.table import print_table
+from mlflow_dvc_plugin.cli.text import counted, fail, printable, shortened
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 if TYPE_CHECKING:
@@ -35,13 +37,13 @@ Examples:
 @click.command("verify", epilog=_EXAMPLES)
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option("--experiment", "experiments", multiple=True, metavar="NAME",
-              help="All runs of this experiment; may be given more than once.")  # fmt: skip
+              help="All runs of this experiment; may be repeated.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="All runs of the tracking store.")
 @click.option("--registered", is_flag=True, help="The runs of all registered models' versions.")
 @click.option("--deep", is_flag=True, help="Look for every file of every directory.")
 @click.option("--require", type=click.Choice(["only here", "reproducible"]), default="only here",
               show_default=True, help="Exit with 1 when a run's verdict is worse.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), help="At most so many runs, the newest first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most the N newest runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one for each option
     runs: Sequence[str], experiments: Sequence[str], everything: bool, registered: bool,
@@ -49,7 +51,7 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> int:  # fmt: skip
     """Tell whether the code and data of runs could be brought back.
 
-    RUN is a run id or the beginning of one, a DVC experiment, models:/NAME/VERSION or
+    RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
     models:/NAME@ALIAS. The Git remotes and DVC remotes of today are asked, once for all runs.
 
     \b
@@ -64,35 +66,34 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
     if sum(map(bool, (runs, experiments, everything, registered))) != 1:
         raise click.UsageError("which runs? RUN..., or one of --experiment, --all, --registered")
     from mlflow_dvc_plugin import gitdir
+    from mlflow_dvc_plugin.lineage.store import experiment_names, open_client
     from mlflow_dvc_plugin.lineage.verify import verify
 
     try:
         worktree = gitdir.require_worktree(os.getcwd())
-        subjects = _subjects(runs, experiments, registered, limit)
+        client = open_client()
+        names = experiment_names(client) if as_json else {}
+        subjects = _subjects(client, runs, experiments, registered, limit)
         with progress() as show:
             reports = verify(worktree, subjects, show, deep=deep)
     except MlflowDvcError as error:  # nothing is proved, and nothing is known to be broken
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        return 2
+        return fail(error.message, error.hint, 2)
     code = _exit_code(reports, require)
     if as_json:
         # Indented, a thousand runs take longer to write than to verify some of them.
         indent = 2 if len(reports) <= _INDENTED else None
-        click.echo(json.dumps(_report(reports, code), indent=indent))
+        click.echo(json.dumps(_report(reports, names, code), indent=indent))
     else:
         _print(reports)
     return code
 
 
 def _subjects(
-    runs: Sequence[str], experiments: Sequence[str], registered: bool, limit: int | None
-) -> list[Subject]:
+    client: Any, runs: Sequence[str], experiments: Sequence[str], registered: bool,
+    limit: int | None,
+) -> list[Subject]:  # fmt: skip
     from mlflow_dvc_plugin.lineage import subjects
-    from mlflow_dvc_plugin.lineage.store import open_client
 
-    client = open_client()
     if runs:
         return subjects.named(client, runs)[:limit]
     if registered:
@@ -107,21 +108,18 @@ def _exit_code(reports: Sequence[Report], require: str) -> int:
     return 2 if "unknown" in verdicts else 0
 
 
-def _report(reports: Sequence[Report], code: int) -> dict[str, Any]:
+def _report(reports: Sequence[Report], names: Mapping[str, str], code: int) -> dict[str, Any]:
     return {
         "exit_code": code,
         "counts": dict(Counter(one.verdict for one in reports)),
-        "runs": [run_values(one) for one in reports],
+        "runs": [run_values(one, names) for one in reports],
     }
 
 
-def run_values(report: Report) -> dict[str, Any]:
-    """Return a run's report as plain values, the shape of ``--json``."""
-    run = report.subject.run
+def run_values(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a run's report as plain values; ``names`` are those of experiments by id."""
     return {
-        "run_id": run and run.run_id,
-        "name": run and run.name,
-        "experiment_id": run and run.experiment_id,
+        **run_json(report.subject.run, names),
         "models": list(report.subject.models),
         "verdict": report.verdict,
         "promises": [_values(one) for one in report.promises],
@@ -156,23 +154,13 @@ def _print(reports: Sequence[Report]) -> None:
 
 
 def _table(reports: Sequence[Report]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("verdict", "run", "name", "commit", "snapshot", "data", "why"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("verdict", "run"))
+    rows = []
     for report in reports:
         run = report.subject.run
-        cells = [run.run_id[:8] if run else "", _name(report), *_cells(report), _why(report)]
-        verdict = Text(report.verdict, style=_COLOURS[report.verdict])
-        table.add_row(verdict, *(Text(printable(cell)) for cell in cells))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+        cells = {"run": run.run_id[:8] if run else "", "name": _name(report), **_cells(report)}
+        texts = {title: printable(cell) for title, cell in cells.items()}
+        rows.append({"verdict": report.verdict, **texts, "why": printable(_why(report))})
+    print_table(rows, whole=("verdict", "run"), colours=_COLOURS)
 
 
 def _name(report: Report) -> str:
@@ -180,15 +168,17 @@ def _name(report: Report) -> str:
     return ", ".join([*([run.name] if run else []), *report.subject.models])
 
 
-def _cells(report: Report) -> list[str]:
+def _cells(report: Report) -> dict[str, str]:
     of = {kind: [one for one in report.promises if one.kind == kind]
           for kind in ("commit", "snapshot", "data")}  # fmt: skip
-    told = [", ".join(f"{one.name[:8] or 'none'} {where(one)}" for one in of[kind])
-            for kind in ("commit", "snapshot")]  # fmt: skip
+    told = {
+        kind: ", ".join(f"{one.name[:8] or 'none'} {where(one)}" for one in of[kind])
+        for kind in ("commit", "snapshot")
+    }
     away = sum(one.place.away is True for one in of["data"])
     here = sum(one.place.here is True for one in of["data"])
     data = f"{away} of {len(of['data'])} on the remote, {here} here" if of["data"] else ""
-    return [*told, data]
+    return {**told, "data": data}
 
 
 def verdict_text(verdict: str) -> str:

@@ -1,6 +1,13 @@
 """The only part that talks to Git."""
 
-from mlflow_dvc_plugin.gitrepo.call import NO_HOOKS, OFFLINE, GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo.call import (
+    NO_HOOKS,
+    NO_OWN_HOOKS,
+    OFFLINE,
+    GitError,
+    call_git,
+    call_git_z,
+)
 from mlflow_dvc_plugin.gitrepo.state import (
     Index,
     Status,
@@ -18,7 +25,7 @@ from mlflow_dvc_plugin.gitrepo.state import (
 )
 
 __all__ = [
-    "NO_HOOKS", "OFFLINE", "GitError", "Index", "Status", "call_git", "call_git_z", "how_to_fetch",
-    "index_of", "is_here", "is_shallow", "remote_names", "remote_url", "same_as_index", "status",
-    "tracked_but_ignored", "tracked_files", "tree_id",
+    "NO_HOOKS", "NO_OWN_HOOKS", "OFFLINE", "GitError", "Index", "Status", "call_git", "call_git_z",
+    "how_to_fetch", "index_of", "is_here", "is_shallow", "remote_names", "remote_url",
+    "same_as_index", "status", "tracked_but_ignored", "tracked_files", "tree_id",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ _OWN_SETTINGS = {
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1"}
 # The hooks of the user stay out of it; ours would place data that nobody asked for.
 NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+NO_OWN_HOOKS = {"MLFLOW_DVC_SKIP_HOOKS": "1", "_PRE_COMMIT_SKIP_POST_CHECKOUT": "1"}
 
 
 class GitError(MlflowDvcError):

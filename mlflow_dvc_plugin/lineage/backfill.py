@@ -7,7 +7,7 @@ the next one goes on where it stopped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import GitError, how_to_fetch
 from mlflow_dvc_plugin.lineage.past import Past, SeveralError
 from mlflow_dvc_plugin.lineage.record import Record
-from mlflow_dvc_plugin.lineage.store import search
+from mlflow_dvc_plugin.lineage.store import NEWEST, search
+from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.tags import COMMIT
 
 _DONE = "dvc.schema"
@@ -28,7 +29,6 @@ _THIS_RUN = frozenset({
     "BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "PERMISSION_DENIED",
     "RESOURCE_DOES_NOT_EXIST",
 })  # fmt: skip
-Tick = Callable[[int, int], None]
 _Run = tuple[str, str | None]  # its id, and the name of its main script
 
 
@@ -63,14 +63,15 @@ class Backfilled:
 
 def backfill(  # noqa: PLR0913
     client: Any, toplevel: str, experiments: Sequence[str], *, limit: int | None = None,
-    write: bool = False, named: str | None = None, tick: Tick = lambda done, total: None,
+    write: bool = False, named: str | None = None,
+    progress: Progress = lambda what, done, total: None,
 ) -> Backfilled:  # fmt: skip
     """Find the runs of these experiments (ids) without tags and say what they would get.
 
     With ``write`` they get it; no tag that a run has is changed. ``limit`` takes the newest runs
-    only, ``named`` is the DVC repository of all runs where a commit has several, ``tick`` is told
-    how many of how many runs are done. Raises MlflowDvcError when the store fails half way: what
-    was written is complete, and the next call does the rest.
+    only, ``named`` is the DVC repository of all runs where a commit has several, ``progress``
+    is told how many runs are done. Raises MlflowDvcError when the store fails half way: what was
+    written is complete, and the next call does the rest.
     """
     groups = _untagged(client, experiments, limit)
     found = Backfilled(runs=sum(map(len, groups.values())), commits=len(groups))
@@ -87,7 +88,7 @@ def backfill(  # noqa: PLR0913
             if write and todo:
                 _write_all(client, experiments, todo, found)
             done += len(batch)
-            tick(done, found.runs)
+            progress("runs", done, found.runs)
     if found.absent:
         found.hint = how_to_fetch(toplevel)
     return found
@@ -112,16 +113,15 @@ def _untagged(
 def _search_untagged(
     client: Any, experiments: Sequence[str], limit: int | None
 ) -> Iterator[Record]:
-    order = ("attributes.start_time DESC",)
     try:
         query = f"{_STARTED} AND tags.{_DONE} IS NULL"
-        yield from search(client, experiments, query, order=order, limit=limit)
+        yield from search(client, experiments, query, order=NEWEST, limit=limit)
     except MlflowDvcError as error:
         if getattr(error.__cause__, "error_code", "") != "INVALID_PARAMETER_VALUE":
             raise
         # MLflow before 3.0 cannot ask for what is not there.
         count = 0
-        for run in search(client, experiments, _STARTED, order=order):
+        for run in search(client, experiments, _STARTED, order=NEWEST):
             if _DONE not in run.tags:
                 yield run
                 count += 1

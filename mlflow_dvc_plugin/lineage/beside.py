@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
-from mlflow_dvc_plugin.gitrepo import NO_HOOKS, GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.putting import mark_at
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 
 # A big tree, or filters that download (Git LFS), take their time.
 _SECONDS = 3600.0
-SKIP = {"MLFLOW_DVC_SKIP_HOOKS": "1", "_PRE_COMMIT_SKIP_POST_CHECKOUT": "1"}
 
 
 def require_free(worktree: Worktree, folder: str) -> None:
@@ -63,7 +62,7 @@ def _add(worktree: Worktree, folder: str, commit: str) -> None:
         call_git(
             worktree.toplevel, *NO_HOOKS, "-c", "core.sparseCheckout=false",
             "-c", "submodule.recurse=false", "worktree", "add", "--detach", "--quiet",
-            "--", folder, commit, timeout=_SECONDS, env=SKIP,
+            "--", folder, commit, timeout=_SECONDS, env=NO_OWN_HOOKS,
         )  # fmt: skip
     except BaseException:
         take_back(worktree, folder, commit, {}, keep=was_there)

@@ -13,10 +13,11 @@ from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import is_shallow
 from mlflow_dvc_plugin.lineage.history import stated_versions
 from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Scope, Version
-from mlflow_dvc_plugin.lineage.members import Members, above, named, version_inside
-from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.listings import inside
+from mlflow_dvc_plugin.lineage.members import Members, named
+from mlflow_dvc_plugin.lineage.needs import need_of
 from mlflow_dvc_plugin.lineage.record import Record
-from mlflow_dvc_plugin.lineage.revision import Revisions, commit_id
+from mlflow_dvc_plugin.lineage.revision import Revisions, above, commit_id
 from mlflow_dvc_plugin.lineage.usage import Usage, unhashed
 from mlflow_dvc_plugin.lineage.what import What, below
 
@@ -47,8 +48,8 @@ def runs_of_path(scope: Scope, worktree: Worktree, what: What, answer: Answer) -
 
 def _no_data(worktree: Worktree, path: str) -> MlflowDvcError:
     outputs = Revisions(worktree.toplevel).at(commit_id(worktree.toplevel, "HEAD")).outputs
-    inside = "" if path == "." else f"{path}/"
-    below_it = sorted(name for name in outputs if name.startswith(inside))
+    folder = "" if path == "." else f"{path}/"
+    below_it = sorted(name for name in outputs if name.startswith(folder))
     text = f"there is no DVC data at {path}, now or in any commit, and no run used any"
     return MlflowDvcError(text, "; ".join(f"mlflow-dvc runs ./{name}" for name in below_it[:3]))
 
@@ -106,7 +107,7 @@ def _with_path(
     for folder in above(path):
         for run in usage.of_path(folder):
             listing = members.of_run(run, folder, usage.hashes(run)[folder])
-            version = version_inside(listing or {}, posixpath.relpath(path, folder))
+            version = inside(listing or {}, posixpath.relpath(path, folder))
             if version is not None:
                 yield run, version
 
@@ -134,9 +135,9 @@ def _fill_versions(
     for out, root, commit, when in stated_versions(worktree.toplevel, path, what.commits):
         version = out.hash
         if version is not None and out.path != path:
-            need = Need(out.path, version, root, out.remote, out.scheme == hashing.SCHEMES[1])
+            need = need_of(out, out.path, version, root)
             listing = members.of_need(need)
-            version = version_inside(listing or {}, posixpath.relpath(path, out.path))
+            version = inside(listing or {}, posixpath.relpath(path, out.path))
         if version is not None:
             found[version] = Version(path, version, commit, when)
     answer.versions = list(found.values())

@@ -11,7 +11,7 @@ from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z, how_to_fetch
 from mlflow_dvc_plugin.lineage.between import PLAIN, Commit, between
 from mlflow_dvc_plugin.lineage.codenow import Tree, worktree_tree
-from mlflow_dvc_plugin.lineage.record import INCOMPLETE, Record
+from mlflow_dvc_plugin.lineage.record import Record
 
 _PATIENCE = 120.0  # seconds
 # It changes the number of context lines, and no option undoes it.
@@ -108,8 +108,8 @@ def _compared(worktree: Worktree, first: Record, second: Record | None, patch: b
 def _kept(run: Record, here: Mapping[str, str], worktree: Worktree) -> _Kept:
     """Return the tree that the run was made from, when it is here."""
     notes = []
-    if run.tags.get(INCOMPLETE, "[]") != "[]":
-        notes.append(f"its snapshot does not hold {run.tags[INCOMPLETE]}")
+    if run.incomplete:
+        notes.append(f"its snapshot lacks {', '.join(run.incomplete)}")
     for name in (run.tree, run.snapshot):
         if name and name in here:
             return _Kept(here[name], notes=tuple(notes))

@@ -6,7 +6,6 @@ which Git finds through the variables in ``Tree.env``.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import posixpath
 import shutil
@@ -15,21 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from mlflow_dvc_plugin.capture import codefiles
+from mlflow_dvc_plugin.capture.codefiles import MOST
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git, call_git_z
 
 _PATIENCE = 300.0  # seconds: clean filters may run for each changed file
-_MAX_FILE, _MAX_ALL = 1 << 20, 10 << 20  # bytes of untracked code
 _LARGE = "too large to be compared"
-_CODE = frozenset({
-    ".bash", ".c", ".cc", ".cfg", ".cmake", ".conf", ".cpp", ".cu", ".cuh", ".dvc", ".go", ".h",
-    ".hpp", ".ini", ".ipynb", ".java", ".jl", ".js", ".json", ".jsonnet", ".kt", ".lock", ".lua",
-    ".m", ".pl", ".proto", ".pxd", ".py", ".pyi", ".pyx", ".r", ".rb", ".rs", ".scala", ".sh",
-    ".sql", ".swift", ".toml", ".ts", ".yaml", ".yml",
-})  # fmt: skip
-_CODE_NAMES = frozenset({"dockerfile", "makefile", "requirements.txt", ".gitignore", ".dvcignore"})
-_SECRET = (".env*", "*.pem", "*credential*", "id_*")
-_MLFLOW = frozenset({"mlruns", "mlartifacts"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class _Copy:
 
 @contextmanager
 def worktree_tree(worktree: Worktree, known: Collection[str] = ()) -> Iterator[Tree]:
-    """Yield the tree of the code on disk now: tracked files, and untracked ones that are code.
+    """Yield the tree of the code on disk now: tracked files, and untracked ones as in a snapshot.
 
     ``known`` are paths that count in any case, also when Git ignores them: those of the tree this
     one is compared with. Raises GitError.
@@ -103,11 +94,13 @@ def _add(copy: _Copy, tracked: Collection[str], known: Collection[str]) -> dict[
     changed = set(copy.ask("ls-files", "-z", "-m", "-d"))
     gone = {path for path in changed if not _on_disk(top, path)}
     wanted = {path for path in known if path not in tracked and _is_file(top, path)}
-    left_out = {path: _LARGE for path in wanted if _size(top, path) > _MAX_FILE}
+    left_out = {path: _LARGE for path in wanted if _size(top, path) > MOST}
     others = copy.ask("ls-files", "-z", "-o", "--exclude-standard")
-    chosen = _code(top, (path for path in others if path not in wanted), left_out)
+    rest = {path for path in others if path not in wanted and _is_file(top, path)}
+    chosen = codefiles.choose(top, rest, (), others=True)
+    left_out.update(dict.fromkeys(chosen.left, _LARGE))
     copy.update("--force-remove", paths=gone)
-    added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen]
+    added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen.paths]
     copy.update("--add", "--remove", "--replace", paths=added)
     return left_out
 
@@ -157,27 +150,5 @@ def _behind_link(toplevel: str, path: str) -> bool:
     return False
 
 
-def _code(toplevel: str, untracked: Iterable[str], left_out: dict[str, str]) -> list[str]:
-    """Return which untracked files are code; what is too large is noted in ``left_out``."""
-    chosen, total = [], 0
-    for path in sorted(untracked):
-        if not _is_code(path) or not _is_file(toplevel, path):
-            continue
-        size = _size(toplevel, path)
-        if size > _MAX_FILE or total + size > _MAX_ALL:
-            left_out[path] = _LARGE
-            continue
-        total += size
-        chosen.append(path)
-    return chosen
-
-
 def _size(toplevel: str, path: str) -> int:
     return os.lstat(os.path.join(toplevel, path)).st_size
-
-
-def _is_code(path: str) -> bool:
-    *folders, name = path.lower().split("/")
-    if _MLFLOW.intersection(folders) or any(fnmatch.fnmatchcase(name, one) for one in _SECRET):
-        return False
-    return name in _CODE_NAMES or posixpath.splitext(name)[1] in _CODE

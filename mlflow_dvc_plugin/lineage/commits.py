@@ -29,6 +29,17 @@ def places(worktree: Worktree, commits: Iterable[str]) -> dict[str, Place]:
     return {one: _place(one, one in present, lacking, there, shallow) for one in ids}
 
 
+def known_there(worktree: Worktree, name: str, commits: Sequence[str]) -> set[str]:
+    """Return those of the commits (ids, all of them here) that the Git remote surely has now.
+
+    Raises GitError when it does not answer.
+    """
+    remote = gitremotes.ask(worktree, name)
+    if remote.failed:
+        raise GitError(f"Git remote '{name}' does not answer: {remote.failed}", "git remote -v")
+    return set(commits) - _unreached(worktree, commits, _kinds(worktree, remote.tips))
+
+
 class _On:
     """What one remote has of the commits: ``has`` maps an id to yes, no, or why it is unknown."""
 
@@ -42,9 +53,8 @@ class _On:
             self.has = dict.fromkeys(ids, why)
             return
         kinds = _kinds(worktree, remote.tips)
-        known = [tip for tip, kind in kinds.items() if kind in ("commit", "tag")]
         try:
-            left = _unreached(worktree, present, known)
+            left = _unreached(worktree, present, kinds)
         except GitError as error:  # history is damaged here
             self.has = dict.fromkeys(ids, error.message)
             return
@@ -123,8 +133,11 @@ def _missing(worktree: Worktree, commits: Sequence[str]) -> int:
     return out.count(b"\n?") + out.startswith(b"?")
 
 
-def _unreached(worktree: Worktree, commits: Sequence[str], tips: Sequence[str]) -> set[str]:
-    """Return those of the commits that cannot be reached from the tips."""
+def _unreached(
+    worktree: Worktree, commits: Sequence[str], kinds: Mapping[str, str | None]
+) -> set[str]:
+    """Return those of the commits that cannot be reached from the tips, given with their kinds."""
+    tips = [tip for tip, kind in kinds.items() if kind in ("commit", "tag")]
     if not commits or not tips:
         return set(commits)
     asked = [*commits, *(f"^{tip}" for tip in tips)]

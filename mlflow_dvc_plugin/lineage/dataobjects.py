@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -91,11 +90,11 @@ class Objects:
 
 
 def _cached(store: Store, md5: str, legacy: bool) -> int | None:
-    parts = "" if legacy else "files/md5/"
-    for cache in store.caches:
-        with contextlib.suppress(OSError):
-            return os.stat(f"{cache}/{parts}{md5[:2]}/{md5[2:]}").st_size
-    return None
+    path = store.cached(md5, legacy)
+    try:
+        return None if path is None else os.stat(path).st_size
+    except OSError:
+        return None
 
 
 def _remote_sizes(store: Store, name: str, legacy: bool, md5s: list[str]) -> dict[str, int]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.dataobjects import Objects, OnDisk
-from mlflow_dvc_plugin.lineage.needs import Need, listed, needs_of
+from mlflow_dvc_plugin.lineage.listings import inside
+from mlflow_dvc_plugin.lineage.needs import Need, need_of, needs_of
 from mlflow_dvc_plugin.lineage.record import Record
-from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
-from mlflow_dvc_plugin.provenance import Data, Output, OutputState
+from mlflow_dvc_plugin.lineage.revision import Revisions, Stated, above
+from mlflow_dvc_plugin.provenance import Data, Output
 
 _NO_TAGS = "it carries no data tags (mlflow-dvc backfill)"
 _PARTS = "its list of data is not complete"
@@ -73,17 +72,17 @@ class Side:
 
     def holder(self, path: str) -> Need | None:
         """Return the output that the path would lie in."""
-        return next((self.needs[above] for above in _above(path) if above in self.needs), None)
+        return next((self.needs[one] for one in above(path) if one in self.needs), None)
 
     def tracks(self, path: str) -> bool | None:
         """Tell whether its commit states the path, or something above or below it."""
         if self.stated is None:
             return None
-        return path in self._around or not self.stated.keys().isdisjoint(_above(path))
+        return path in self._around or not self.stated.keys().isdisjoint(above(path))
 
     @cached_property
     def _around(self) -> frozenset[str]:
-        return frozenset(above for path in self.stated or () for above in (path, *_above(path)))
+        return frozenset(one for path in self.stated or () for one in (path, *above(path)))
 
     def has_parts(self, path: str) -> bool:
         """Tell whether it has something inside this directory."""
@@ -91,19 +90,14 @@ class Side:
 
     @cached_property
     def _folders(self) -> frozenset[str]:
-        return frozenset(above for path in self.needs for above in _above(path))
+        return frozenset(one for path in self.needs for one in above(path))
 
     def _member(self, holder: Need, path: str) -> Need | None:
         files = self.listing(holder) if holder.hash.endswith(".dir") else ""
         if isinstance(files, str):
             return None
-        rel = path[len(holder.path) + 1 :]
-        if rel in files:
-            return replace(holder, path=path, hash=files[rel])
-        part = {name[len(rel) + 1 :]: md5 for name, md5 in files.items() if _below(name, rel)}
-        if not part:
-            return None
-        return replace(holder, path=path, hash=hashing.directory_hash(part.items()))
+        value = inside(files, path[len(holder.path) + 1 :])
+        return None if value is None else replace(holder, path=path, hash=value)
 
 
 def side_of_run(run: Record, revisions: Revisions | None, objects: Objects) -> Side:
@@ -118,10 +112,10 @@ def side_of_run(run: Record, revisions: Revisions | None, objects: Objects) -> S
             product = path not in (run.manifest or {})
             needs[path] = Need(path, value, product=product, kept=False)
             unknown.pop(path, None)
-    tip = run.data_rev or run.code or ""
+    tip = run.states or ""
     stated = _stated(revisions, tip)
     unknown.pop(f"commit {tip[:10]}", None)  # only where the data is kept is not known then
-    missing = frozenset(listed(run, "dvc.missing"))
+    missing = frozenset(run.named("dvc.missing"))
     return Side(needs, unknown, _gap(run, unknown), missing, stated, tip, objects)
 
 
@@ -133,19 +127,13 @@ def side_of_disk(data: Data, disk: OnDisk, root: str) -> Side:
             if state.hash is None:
                 unknown[state.path] = state.reason or "its bytes are not known"
             else:
-                needs[state.path] = _need(state, product, root)
+                needs[state.path] = need_of(
+                    state.output, state.path, state.hash, root, product=product
+                )
     gap = "; ".join(f"{name}: {reason}" for name, reason in data.unread.items())
     missing = frozenset(state.path for state in data.missing)
     stated = {state.path: state.output for state in (*data.inputs, *data.products, *data.missing)}
     return Side(needs, unknown, gap, missing, stated, disk=disk)
-
-
-def _need(state: OutputState, product: bool, root: str) -> Need:
-    out = state.output
-    legacy = out.scheme == hashing.SCHEMES[1]
-    return Need(
-        state.path, state.hash or "", root, out.remote, legacy, product, out.cache, out.push
-    )
 
 
 def _gap(run: Record, unknown: Mapping[str, str]) -> str:
@@ -175,15 +163,6 @@ class _Nowhere(Revisions):
     def at(self, commit: str) -> Stated:
         """State nothing."""
         return Stated(commit)
-
-
-def _below(name: str, folder: str) -> bool:
-    return name.startswith(f"{folder}/")
-
-
-def _above(path: str) -> Iterator[str]:
-    while (path := posixpath.dirname(path)) not in ("", "/"):
-        yield path
 
 
 def paths_of(sides: Iterable[Side]) -> set[str]:

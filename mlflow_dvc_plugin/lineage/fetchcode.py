@@ -51,7 +51,7 @@ def _wants(commit: str, snapshot: bool) -> list[tuple[str, ...]]:
     """
     if snapshot:
         return [(SHARED + commit,), (commit,)]
-    return [(commit,), ("--dry-run", "+refs/heads/*:refs/mlflow-dvc/fetched/*")]
+    return [(commit,), (SHARED + commit,), ("--dry-run", "+refs/heads/*:refs/mlflow-dvc/fetched/*")]
 
 
 def _fetched(worktree: Worktree, remote: str, want: tuple[str, ...]) -> str:

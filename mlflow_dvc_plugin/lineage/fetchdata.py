@@ -7,10 +7,9 @@ before its members are asked for.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -19,13 +18,9 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
-from mlflow_dvc_plugin.storage import look_up, unreachable
-from mlflow_dvc_plugin.sync.objects import all_inside
+from mlflow_dvc_plugin.storage import Progress, counter, look_up, unreachable
 
 _VERSIONED = "it keeps files by their names, not by hash: restore --only code, and dvc pull there"
-_MD5 = re.compile(r"[0-9a-f]{32}\Z")
-# (what is counted, how many are done, of how many)
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ class Gatherer:
         rows = self._shelf.listing(name, legacy)
         if rows is None and self._dry_run and name not in self._shelf.damaged:
             rows = self._listings.get(name, legacy, own)
-        if rows is None or not _is_safe(rows):
+        if rows is None:
             text = "its listing cannot be used: it is none, or names a path outside the directory"
             self.result.missing.append(Missing(path, name, (text,)))
             return
@@ -150,7 +145,9 @@ class Gatherer:
         self, remote: Remote, names: set[str], legacy: bool, scratch: str, reasons: dict[str, str]
     ) -> set[str]:
         try:
-            found = look_up(remote, names, legacy, self._counter("looking for objects", len(names)))
+            found = look_up(
+                remote, names, legacy, counter(self._progress, "looking for objects", len(names))
+            )
         except MlflowDvcError as error:
             self._remotes[remote.name] = error.message  # it does not answer: ask no more
             reasons.update(dict.fromkeys(names, error.message))
@@ -164,7 +161,7 @@ class Gatherer:
     def _download(
         self, remote: Remote, names: set[str], legacy: bool, scratch: str, reasons: dict[str, str]
     ) -> set[str]:
-        done = self._counter("downloading objects", len(names))
+        done = counter(self._progress, "downloading objects", len(names))
         try:
             failed = remote.download(sorted(names), legacy, scratch, done)
         except Exception as error:  # noqa: BLE001 - each kind of storage has its own
@@ -183,20 +180,6 @@ class Gatherer:
                 reasons[name] = "it holds other bytes under this name"
         self.result.count += len(came)
         return came
-
-    def _counter(self, what: str, total: int) -> Callable[[], None]:
-        count = 0
-
-        def done() -> None:
-            nonlocal count
-            count += 1
-            self._progress(what, count, total)
-
-        return done
-
-
-def _is_safe(rows: Mapping[str, str]) -> bool:
-    return all_inside(rows) and all(map(_MD5.match, rows.values()))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from mlflow_dvc_plugin.gitrepo import call_git, is_shallow
 from mlflow_dvc_plugin.lineage.ahead import Ahead, read_commit
 from mlflow_dvc_plugin.lineage.bydata import runs_of_hash, runs_of_path
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, each_once
+from mlflow_dvc_plugin.lineage.resolve import undelete
 from mlflow_dvc_plugin.lineage.store import quoted
 from mlflow_dvc_plugin.lineage.what import What
 from mlflow_dvc_plugin.tags import BRANCH, COMMIT
@@ -65,8 +66,7 @@ def _note_deleted(scope: Scope, queries: Iterable[str], answer: Answer) -> None:
     for query in queries:
         run = next(scope.runs(query, limit=1, deleted=True), None)
         if run is not None:
-            hint = f"mlflow runs restore --run-id {run.run_id}"
-            answer.notes.append(f"run {run.run_id} would be one, and is deleted: {hint}")
+            answer.notes.append(f"run {run.run_id} would be one, and is deleted: {undelete(run)}")
             return
 
 

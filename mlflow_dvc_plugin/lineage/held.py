@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping, Sequence
 
 from mlflow_dvc_plugin.capture.inputs import is_model
 from mlflow_dvc_plugin.lineage.hits import DIFFERS, EXACT, UNKNOWN
-from mlflow_dvc_plugin.lineage.record import INCOMPLETE, Record
+from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Stated
 from mlflow_dvc_plugin.provenance import Output
 
@@ -25,9 +24,8 @@ def judged(
     match = DIFFERS if known else EXACT
     if data and run.tags.get("dvc.status") != "modified":
         match = UNKNOWN
-    lacking = run.tags.get(INCOMPLETE)
-    if lacking is not None:
-        return UNKNOWN, (*known, f"its snapshot is not whole: {lacking}")
+    if run.incomplete:
+        return UNKNOWN, (*known, f"its snapshot lacks {', '.join(run.incomplete)}")
     return match, tuple(known)
 
 
@@ -66,17 +64,9 @@ def _other_data(run: Record, stated: Stated | None) -> list[str]:
     outputs: Mapping[str, Output] = stated.outputs if stated else {}
     return [
         f"{path} (the run used other data)" if path in used else f"{path} (data not known)"
-        for path in _changed(run)
+        for path in run.listed("dvc.changed")
         if path not in used or path not in outputs or outputs[path].hash != used[path]
     ]
-
-
-def _changed(run: Record) -> list[str]:
-    try:
-        found = json.loads(run.tags.get("dvc.changed", "[]"))
-    except (ValueError, RecursionError):
-        return ["data"]
-    return list(map(str, found)) if isinstance(found, list) else ["data"]
 
 
 def _produced(run: Record, stated: Stated, path: str) -> bool:

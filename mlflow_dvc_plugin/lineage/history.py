@@ -19,13 +19,6 @@ _WAIT = 300.0  # seconds: a history may be long
 _BATCH = 500  # blobs in memory at a time
 
 
-def holder(stated: Stated, path: str) -> Output | None:
-    """Return the output at the path, or the directory output that it lies in."""
-    while path and path not in stated.outputs:
-        path = posixpath.dirname(path)
-    return stated.outputs.get(path) if path else None
-
-
 def states(toplevel: str, path: str) -> Iterator[tuple[Stated, int]]:
     """Yield every commit of every branch that may have changed the data at the path.
 
@@ -96,6 +89,6 @@ def stated_versions(
     where: Iterable[tuple[Stated, int | None]]
     where = ((only.at(commit), None) for commit in commits) if commits else states(toplevel, path)
     for stated, when in where:
-        out = holder(stated, path)
+        out = stated.holder(path)
         if out is not None and out.hash is not None:
             yield out, stated.roots.get(out.path, ""), stated.commit, when

@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlflow_dvc_plugin import gitrepo
+from mlflow_dvc_plugin.capture.hashing import scheme_of
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, read_head
-from mlflow_dvc_plugin.gitrepo import NO_HOOKS, GitError, call_git
-from mlflow_dvc_plugin.lineage.beside import SKIP
+from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import SCHEMES
 from mlflow_dvc_plugin.provenance import Output
 from mlflow_dvc_plugin.sync.change import Change, Stays
 from mlflow_dvc_plugin.sync.engine import sync
@@ -89,7 +88,7 @@ def check_out(worktree: Worktree, commit: str) -> str:
     try:
         call_git(
             worktree.toplevel, *NO_HOOKS, "-c", "submodule.recurse=false", "checkout", "--quiet",
-            "--detach", "--no-overwrite-ignore", commit, "--", timeout=_SECONDS, env=SKIP,
+            "--detach", "--no-overwrite-ignore", commit, "--", timeout=_SECONDS, env=NO_OWN_HOOKS,
         )  # fmt: skip
     except GitError as error:
         hint = "move the files away that are in the way; or leave out --in-place"
@@ -101,7 +100,7 @@ def go_back(worktree: Worktree, rev: str) -> None:
     """Return to the branch or commit that :func:`check_out` came from."""
     call_git(
         worktree.toplevel, *NO_HOOKS, "-c", "submodule.recurse=false", "checkout", "--quiet",
-        "--no-overwrite-ignore", rev, "--", timeout=_SECONDS, env=SKIP,
+        "--no-overwrite-ignore", rev, "--", timeout=_SECONDS, env=NO_OWN_HOOKS,
     )  # fmt: skip
 
 
@@ -151,7 +150,7 @@ def adopt(worktree: Worktree, needs: Sequence[Need], cache_of: Callable[[str], s
 
 def _one(work: _Work, one: Repository, change: Change, need: Need, executable: bool) -> None:
     out = Output(
-        need.path, need.hash, need.path, SCHEMES[need.legacy],
+        need.path, need.hash, need.path, scheme_of(need.legacy),
         isdir=need.hash.endswith(".dir"), isexec=executable,
     )  # fmt: skip
     change.follow(out, work.tracked([out.path]), "", dry_run=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 
+from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.dvcrepo.remote import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-
-_MD5 = 32
+from mlflow_dvc_plugin.sync.objects import read_object, rows_of
 
 
 class Listings:
@@ -29,24 +27,18 @@ class Listings:
         """
         key = (name, legacy)
         if key not in self._known:
-            data = self._cached(name, legacy) or self._fetched(name, legacy, remote)
-            self._known[key] = None if data is None else _rows(data)
-            if data is not None and self._known[key] is None:
-                self.failed[name] = "it is no list of files"
+            found = self._cached(name, legacy)
+            self._known[key] = self._fetched(name, legacy, remote) if found is None else found
         return self._known[key]
 
-    def _cached(self, name: str, legacy: bool) -> bytes | None:
+    def _cached(self, name: str, legacy: bool) -> Mapping[str, str] | None:
         path = self._store.cached(name, legacy)
-        if path is None:
-            return None
         try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except OSError:
+            return None if path is None else rows_of(read_object(path), name)
+        except (OSError, ValueError):
             return None
-        return data if _holds(data, name) else None
 
-    def _fetched(self, name: str, legacy: bool, remote: str | None) -> bytes | None:
+    def _fetched(self, name: str, legacy: bool, remote: str | None) -> Mapping[str, str] | None:
         if not self._far:
             self.failed[name] = "it is not in the cache"
             return None
@@ -69,18 +61,17 @@ class Listings:
         if data is None:
             self.failed[name] = f"it is in neither the cache nor DVC remote '{chosen}'"
             return None
-        if not _holds(data, name):
-            self.failed[name] = f"DVC remote '{chosen}' holds other bytes under its name"
+        try:
+            return rows_of(data, name)
+        except ValueError as error:
+            self.failed[name] = f"on DVC remote '{chosen}' {error}"
             return None
-        return data
 
 
-def _holds(data: bytes, name: str) -> bool:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest() == name[:_MD5]
-
-
-def _rows(data: bytes) -> Mapping[str, str] | None:
-    try:
-        return {str(row["relpath"]): str(row["md5"]) for row in json.loads(data)}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+def inside(rows: Mapping[str, str], relpath: str) -> str | None:
+    """Return the hash of the file or folder at ``relpath`` of a listing, None when not in it."""
+    if relpath in rows:
+        return rows[relpath]
+    folder = f"{relpath}/"
+    part = [(name[len(folder) :], md5) for name, md5 in rows.items() if name.startswith(folder)]
+    return hashing.directory_hash(part) if part else None

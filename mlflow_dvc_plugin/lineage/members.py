@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 
-from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git_z
@@ -80,23 +78,6 @@ class Members:
         return self._stores[root]
 
 
-def version_inside(listing: Mapping[str, str], relpath: str) -> str | None:
-    """Return the hash of the file or folder at ``relpath`` of a listing, None when not in it."""
-    if relpath in listing:
-        return listing[relpath]
-    inside = f"{relpath}/"
-    below = [(path[len(inside) :], md5) for path, md5 in listing.items() if path.startswith(inside)]
-    return hashing.directory_hash(below) if below else None
-
-
 def named(listing: Mapping[str, str], prefix: str) -> list[tuple[str, str]]:
     """Return (relative path, md5) of the files whose md5 begins with ``prefix``."""
     return sorted((path, md5) for path, md5 in listing.items() if md5.startswith(prefix))
-
-
-def above(path: str) -> list[str]:
-    """Return the folders that hold the path, the nearest first."""
-    found = []
-    while path := posixpath.dirname(path):
-        found.append(path)
-    return found

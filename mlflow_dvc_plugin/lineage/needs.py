@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
@@ -37,6 +34,13 @@ class Need:
     pushed: bool = True
 
 
+def need_of(out: Output, path: str, value: str, root: str, *, product: bool = False) -> Need:
+    """Return the object with the hash ``value`` at the output's path, or inside it."""
+    # DVC writes the names of its remotes in lower case, whatever an output calls its own.
+    remote = out.remote.lower() if out.remote else None
+    return Need(path, value, root, remote, out.legacy, product, out.cache, out.push)
+
+
 @dataclass(frozen=True)
 class Needs:
     """All of them; ``unknown`` maps what cannot be told to the reason."""
@@ -60,7 +64,7 @@ def needs_of(run: Record, revisions: Revisions, *, products: bool = False) -> Ne
         if inputs is None:
             count = run.tags["dvc.manifest.count"]
             unknown["dvc.manifest"] = f"the tags only count its {count} paths, and {_REBUILD}"
-    for path in _changed(run) - set(inputs or ()):
+    for path in run.named("dvc.changed") - set(inputs or ()):
         unknown[path] = "its hash was not known when the run started"
     found = {path: (value, False) for path, value in (inputs or {}).items()}
     if products:
@@ -72,7 +76,7 @@ _REBUILD = "the commit does not give the same ones"
 
 
 def _stated(run: Record, revisions: Revisions, unknown: dict[str, str]) -> Stated:
-    rev = run.data_rev or run.code
+    rev = run.states
     if rev is None:
         return Stated("")
     try:
@@ -86,47 +90,22 @@ def _needs(
     found: Mapping[str, tuple[str, bool]], stated: Stated, unknown: dict[str, str]
 ) -> Iterator[Need]:
     for path, (value, product) in sorted(found.items()):
-        output = _holder(path, stated)
+        output = stated.holder(path)
         if not _OBJECT.match(value):
             unknown[path] = f"{value} is no hash of a DVC object"
             continue
         if output is None:
             yield Need(path, value, product=product)
             continue
-        # Another hash than the metadata's was made on the spot, by today's scheme.
-        legacy = output.scheme == hashing.SCHEMES[1]
-        root = stated.roots.get(output.path, "")
-        yield Need(path, value, root, output.remote, legacy, product, output.cache, output.push)
-
-
-def _holder(path: str, stated: Stated) -> Output | None:
-    """Return the output at the path, or the directory output that it lies in."""
-    while path not in stated.outputs:
-        above = posixpath.dirname(path)
-        if above == path:
-            return None
-        path = above
-    return stated.outputs[path]
+        yield need_of(output, path, value, stated.roots.get(output.path, ""), product=product)
 
 
 def _rebuilt(run: Record, stated: Stated) -> Mapping[str, str] | None:
     """Return the manifest that was too long for the tags, when ``dvc.hash`` proves it is that."""
+    missing = run.named("dvc.missing")
     hashes = {
         path: out.hash
         for path, out in stated.outputs.items()
-        if out.hash and path not in run.products and path not in listed(run, "dvc.missing")
+        if out.hash and path not in run.products and path not in missing
     }
     return hashes if data_hash(hashes) == run.tags.get("dvc.hash") else None
-
-
-def _changed(run: Record) -> set[str]:
-    return {path for path in listed(run, "dvc.changed") if not path.startswith("... and ")}
-
-
-def listed(run: Record, key: str) -> set[str]:
-    """Return the paths of a tag that holds a JSON list of them."""
-    try:
-        found = json.loads(run.tags.get(key, "[]"))
-    except (ValueError, RecursionError):
-        return set()
-    return {path for path in found if isinstance(path, str)} if isinstance(found, list) else set()

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
+from mlflow_dvc_plugin.capture.hashing import scheme_of
 from mlflow_dvc_plugin.dvcrepo.remote import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.place import Place, together, unknown
-from mlflow_dvc_plugin.storage import look_up
+from mlflow_dvc_plugin.storage import Progress, counter, look_up
 from mlflow_dvc_plugin.sync.objects import Cache
 from mlflow_dvc_plugin.sync.stated import Wanted
 from mlflow_dvc_plugin.sync.stores import store_of
 
-# (what is counted, how many are done, of how many)
-Progress = Callable[[str, int, int], None]
-_MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _ADD = "dvc remote add --default NAME URL, and dvc push"
 
 
@@ -36,7 +33,7 @@ class _Root:
 
     def holds(self, one: Wanted) -> bool:
         """Tell whether a cache has the object, with the bytes that it should have."""
-        scheme = "md5-dos2unix" if one.legacy else "md5"
+        scheme = scheme_of(one.legacy)
         return any(cache.holds(one.hash, scheme) for cache in self.caches)
 
 
@@ -102,7 +99,10 @@ class Objects:
         readable = [(one, root) for one, root in unread if isinstance(root, _Root)]
         found: set[Wanted] = set()
         with ThreadPoolExecutor(8) as pool:
-            lists = pool.map(lambda item: _list(*item), readable)
+            lists = pool.map(
+                lambda item: item[1].listings.get(item[0].hash, item[0].legacy, item[0].remote),
+                readable,
+            )
             for count, ((one, _), members) in enumerate(zip(readable, lists, strict=True), 1):
                 self._members[one] = members
                 found.update(_member(one, md5) for md5 in (members or {}).values())
@@ -135,13 +135,7 @@ class Objects:
             stores[one.root] = root.store
             key = (one.root, one.remote or root.store.default, one.legacy)
             groups.setdefault(key, []).append(one)
-        done, total = 0, sum(map(len, groups.values()))
-
-        def count() -> None:
-            nonlocal done
-            done += 1
-            self._progress("looking for objects", done, total)
-
+        count = counter(self._progress, "looking for objects", sum(map(len, groups.values())))
         for (folder, name, legacy), group in groups.items():
             answers = _answers(stores[folder], name, legacy, {one.hash for one in group}, count)
             self._places.update((one, answers[one.hash]) for one in group)
@@ -170,14 +164,6 @@ def _answers(
         **{one: Place(None, None, name, f"DVC remote '{name}' does not say: {why}")
            for one, why in found.unknown.items()},
     }  # fmt: skip
-
-
-def _list(one: Wanted, root: _Root) -> Mapping[str, str] | None:
-    members = root.listings.get(one.hash, one.legacy, one.remote)
-    if members is not None and not all(map(_MD5.match, members.values())):
-        root.listings.failed[one.hash] = "the list names what is no hash"
-        return None
-    return members
 
 
 def _member(folder: Wanted, md5: str) -> Wanted:

@@ -56,12 +56,12 @@ def parts_of(run: Record, how: How, start: str) -> list[Part]:
     if run.code is None and how.only != "data":
         raise MlflowDvcError(
             f"the run {run.run_id} names no commit: its code is not known",
-            "mlflow-dvc restore RUN --only data; or tag it: mlflow-dvc tag RUN",
+            f"mlflow-dvc restore {run.run_id} --only data",
         )
     main = here.toplevel if how.in_place else _folder(run, how, here)
     snapshot = run.snapshot is not None
     if how.only == "data":
-        states = run.data_rev or run.code
+        states = run.states
         whole = states == run.snapshot
         return [Part(here, None, main, code=False, data=True, snapshot=whole, states=states)]
     both = how.only is None
@@ -104,6 +104,6 @@ def _data_worktree(run: Record, how: How, start: str, code: Worktree | None) -> 
     if found is None or found == code:
         raise MlflowDvcError(
             f"the run's data is in another repository (commit {run.data_rev}), not in {folder}",
-            "mlflow-dvc restore RUN --data-repo DIR",
+            f"mlflow-dvc restore {run.run_id} --data-repo DIR",
         )
     return found

@@ -11,14 +11,13 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.capture.inputs import Choice, Rules, choose
 from mlflow_dvc_plugin.capture.places import REPO_VARIABLE
 from mlflow_dvc_plugin.config import Settings, has_settings, read_settings
 from mlflow_dvc_plugin.dvcrepo.remote import open_store
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import find_worktree, require_worktree
-from mlflow_dvc_plugin.lineage.listings import Listings
+from mlflow_dvc_plugin.lineage.listings import Listings, inside
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.provenance import Code, Data, Metadata, Output, OutputState, Provenance
 from mlflow_dvc_plugin.tags import to_tags
@@ -111,16 +110,8 @@ class Past:
         listings = self._listings_of(root)
         if listings is None or not out.hash:
             return None
-        rows = listings.get(out.hash, out.scheme == hashing.SCHEMES[1])
-        inside = posixpath.relpath(path, out.path)
-        if rows is None or inside in rows:
-            return None if rows is None else rows[inside]
-        below = [
-            (name[len(inside) + 1 :], md5)
-            for name, md5 in rows.items()
-            if name.startswith(f"{inside}/")
-        ]
-        return hashing.directory_hash(below) if below else None
+        rows = listings.get(out.hash, out.legacy)
+        return inside(rows or {}, posixpath.relpath(path, out.path))
 
     def _listings_of(self, root: str) -> Listings | None:
         if root not in self._listings:

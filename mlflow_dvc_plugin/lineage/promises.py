@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,7 +13,7 @@ from mlflow_dvc_plugin.lineage.needs import Need, Needs
 from mlflow_dvc_plugin.lineage.objects import Objects
 from mlflow_dvc_plugin.lineage.origin import foreign
 from mlflow_dvc_plugin.lineage.place import Place, Promise, lost, unknown
-from mlflow_dvc_plugin.lineage.record import INCOMPLETE, Record
+from mlflow_dvc_plugin.lineage.record import MORE, Record
 from mlflow_dvc_plugin.lineage.revision import Stated
 from mlflow_dvc_plugin.sync.stated import Wanted
 
@@ -40,7 +38,7 @@ def wanted(need: Need) -> Wanted | None:
     """Return the object to ask for, None for what DVC does not keep."""
     if not need.kept:
         return None
-    return Wanted(need.root, need.remote and need.remote.lower(), need.hash, need.legacy)
+    return Wanted(need.root, need.remote, need.hash, need.legacy)
 
 
 def promises_of(run: Record, needs: Needs, evidence: Evidence) -> tuple[Promise, ...]:
@@ -71,7 +69,7 @@ def _code(run: Record, evidence: Evidence) -> Iterator[Promise]:
 
 def _snapshot(run: Record, evidence: Evidence) -> Promise:
     """Return the promise of a dirty tree. What a snapshot lacks is kept nowhere: it is lost."""
-    gaps = _listed(run.tags.get(INCOMPLETE, ""))
+    gaps = list(run.incomplete)
     if run.snapshot is None:
         why = f": {gaps[0]}" if gaps else ""
         return Promise("snapshot", "", lost(f"dirty, and no snapshot{why}"))
@@ -105,13 +103,13 @@ def _unproved(run: Record, needs: Needs) -> Iterator[Promise]:
     told = complete or any(key.startswith("dvc.manifest") for key in run.tags)
     if told and run.manifest is None and not needs.needs and "dvc.manifest" not in needs.unknown:
         yield Promise("tags", "dvc.manifest", unknown("a part of it is missing from the tags"))
-    cut = [one for one in _listed(run.tags.get("dvc.changed", "")) if one.startswith("... and ")]
+    cut = [one for one in run.listed("dvc.changed") if one.startswith(MORE)]
     if cut and not complete:
         yield Promise("tags", "dvc.changed", unknown(f"the tags do not name all data: {cut[0]}"))
 
 
 def _data(run: Record, needs: Needs, evidence: Evidence) -> Iterator[Promise]:
-    code = run.data_rev or run.code
+    code = run.states
     unsure = ""
     if any(path.startswith("commit ") for path in needs.unknown):
         unsure = f"where it is kept stands in the commit {(code or '')[:10]}, which is not here"
@@ -163,10 +161,7 @@ def _imported_from(need: Need, evidence: Evidence) -> str | None:
     """Return the URL of the repository that the data is imported from: DVC never pushes such."""
     if evidence.stated is None:
         return None
-    path = need.path
-    while path and path not in evidence.stated.outputs:
-        path = posixpath.dirname(path)
-    output = evidence.stated.outputs.get(path)
+    output = evidence.stated.holder(need.path)
     if output is None or not output.source.endswith(".dvc"):
         return None
     try:
@@ -179,11 +174,3 @@ def _imported_from(need: Need, evidence: Evidence) -> str | None:
         if isinstance(dep, dict) and isinstance(dep.get("repo"), dict):
             return str(dep["repo"].get("url"))
     return None
-
-
-def _listed(text: str) -> list[str]:
-    try:
-        found = json.loads(text or "[]")
-    except (ValueError, RecursionError):
-        return [text]
-    return [str(one) for one in found] if isinstance(found, list) else [text]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mlflow_dvc_plugin.capture.places import REPO_VARIABLE
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.gitrepo import call_git, call_git_z, is_here, remote_names
+from mlflow_dvc_plugin.gitrepo import NO_OWN_HOOKS, call_git, is_here, remote_names
 from mlflow_dvc_plugin.gitrepo.snapshot import SHARED
+from mlflow_dvc_plugin.lineage.commits import known_there
+from mlflow_dvc_plugin.lineage.datarepo import data_worktree
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
+from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.sync.stores import store_of
-from mlflow_dvc_plugin.sync.upload import Progress, carry_out, plan
+from mlflow_dvc_plugin.sync.upload import carry_out, plan
 
-_TIMEOUT = 3600.0
+_TIMEOUT = 3600.0  # seconds
+# (worktree, DVC repository in it, the output's own remote, whether DVC 2.x made the objects)
+_Group = tuple[Worktree, str, str | None, bool]
 
 
 @dataclass
@@ -37,13 +43,18 @@ def push(
 ) -> Pushed:
     """Bring the runs' code and input data to where others can fetch them.
 
-    ``remote`` is a Git remote, the one there is, or ``origin``, when None. A commit that no branch
-    of the remote holds goes under ``refs/mlflow-dvc/snapshots/``, which nobody fetches unasked.
+    ``remote`` is a Git remote, the one there is, or ``origin``, when None. A commit that the
+    remote has not got goes under ``refs/mlflow-dvc/snapshots/``, which nobody fetches unasked.
     Raises MlflowDvcError when a remote does not take it.
     """
     done = Pushed(remote or _only_remote(worktree))
-    _push_data(worktree, runs, done, progress)
-    _push_code(worktree, runs, done)
+    other = data_worktree(worktree)
+    homes = [(run, other if run.data_rev else worktree) for run in runs]
+    _push_data(homes, done, progress)
+    _push_code(worktree, done.remote, _code(worktree, runs, done), done)
+    revs = [run.data_rev for run in runs if run.data_rev and other]
+    if other and revs:
+        _push_code(other, _only_remote(other), revs, done)
     return done
 
 
@@ -55,8 +66,8 @@ def _only_remote(worktree: Worktree) -> str:
     return names[0]
 
 
-def _push_code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> None:
-    wanted = []
+def _code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> Iterator[str]:
+    """Yield the commits that hold the code of the runs; what is in none is a problem."""
     for run in runs:
         if run.code is None:
             done.problems.append(f"run {run.run_id}: its commit is not known")
@@ -65,26 +76,28 @@ def _push_code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> None
         elif run.dirty and run.snapshot is None:
             done.problems.append(f"run {run.run_id}: its tree was dirty, and was not kept")
         else:
-            wanted.append(run.code)
-    for commit in dict.fromkeys(wanted):
-        held = call_git(
-            worktree.toplevel, "for-each-ref", f"--contains={commit}", f"refs/remotes/{done.remote}"
-        )
-        (done.there if held else done.code).append(commit)
-    if done.code:
+            yield run.code
+
+
+def _push_code(worktree: Worktree, remote: str, commits: Iterable[str], done: Pushed) -> None:
+    wanted = list(dict.fromkeys(commits))
+    there = known_there(worktree, remote, wanted) if wanted else set()
+    new = [commit for commit in wanted if commit not in there]
+    if new:
         # Git LFS uploads in the user's pre-push; ours has nothing left to do.
         call_git(
-            worktree.toplevel, "push", "--quiet", "--end-of-options", done.remote,
-            *(f"{commit}:{SHARED}{commit}" for commit in done.code),
-            timeout=_TIMEOUT, env={"MLFLOW_DVC_SKIP_HOOKS": "1"},
+            worktree.toplevel, "push", "--quiet", "--end-of-options", remote,
+            *(f"{commit}:{SHARED}{commit}" for commit in new), timeout=_TIMEOUT, env=NO_OWN_HOOKS,
         )  # fmt: skip
+    done.there += [commit for commit in wanted if commit in there]
+    done.code += new
 
 
 def _push_data(
-    worktree: Worktree, runs: Iterable[Record], done: Pushed, progress: Progress
+    homes: Iterable[tuple[Record, Worktree | None]], done: Pushed, progress: Progress
 ) -> None:
-    for (root, name, legacy), needs in _grouped(worktree, runs, done).items():
-        tip = call_git_z(worktree.toplevel, "rev-parse", "HEAD")[0].strip()
+    for (worktree, root, name, legacy), needs in _grouped(homes, done).items():
+        tip = next(iter(needs.values())).states or "HEAD"
         store = store_of(worktree, root, tip)
         chosen = name or store.default
         if chosen is None:
@@ -105,15 +118,20 @@ def _push_data(
 
 
 def _grouped(
-    worktree: Worktree, runs: Iterable[Record], done: Pushed
-) -> dict[tuple[str, str | None, bool], dict[Need, Record]]:
-    revisions = Revisions(worktree.toplevel)
-    groups: dict[tuple[str, str | None, bool], dict[Need, Record]] = {}
-    for run in runs:
+    homes: Iterable[tuple[Record, Worktree | None]], done: Pushed
+) -> dict[_Group, dict[Need, Record]]:
+    read: dict[str, Revisions] = {}
+    groups: dict[_Group, dict[Need, Record]] = {}
+    for run, worktree in homes:
+        if worktree is None:
+            text = f"its data is in another repository: export {REPO_VARIABLE}=<folder>"
+            done.problems.append(f"run {run.run_id}: {text}")
+            continue
+        revisions = read.setdefault(worktree.toplevel, Revisions(worktree.toplevel))
         found = needs_of(run, revisions)
         done.problems += [f"run {run.run_id}: {what}: {why}" for what, why in found.unknown.items()]
         for need in found.needs:
             if need.kept and need.pushed:
-                key = (need.root, need.remote, need.legacy)
+                key = (worktree, need.root, need.remote, need.legacy)
                 groups.setdefault(key, {})[need] = run
     return groups

@@ -13,7 +13,7 @@ from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import SCHEMES, Shelf, mark_of
+from mlflow_dvc_plugin.lineage.shelf import Shelf, mark_of
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
 
@@ -54,7 +54,7 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
                 source = shelf.path(md5, need.legacy)
                 mark = shelf.marks.get(source)
                 if mark is None or executable or not _linked(source, path, how.types[0]):
-                    new = New(path, source, md5, SCHEMES[need.legacy], executable)
+                    new = New(path, source, md5, hashing.scheme_of(need.legacy), executable)
                     _one(shop, new, how.types[0])
                     mark = mark_at(path)
                 done.files[path] = mark
@@ -166,9 +166,10 @@ def _data_files(root: str, target: str) -> Iterable[str]:
 
 def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
     """Hash a directory of which DVC keeps no listing (``cache: false``)."""
+    scheme = hashing.scheme_of(legacy)
     try:
         return hashing.directory_hash(
-            (name, hashing.file_md5(os.path.join(target, name), SCHEMES[legacy], _NEVER)[0])
+            (name, hashing.file_md5(os.path.join(target, name), scheme, _NEVER)[0])
             for name in _data_files(root, target)
         )
     except (OSError, ValueError):
@@ -179,6 +180,6 @@ def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
     if done is not None and done.files.get(path) == mark_at(path):
         return True
     try:
-        return hashing.file_md5(path, SCHEMES[legacy], _NEVER)[0] == value
+        return hashing.file_md5(path, hashing.scheme_of(legacy), _NEVER)[0] == value
     except (OSError, ValueError):
         return False

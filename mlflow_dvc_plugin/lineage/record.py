@@ -13,6 +13,7 @@ from mlflow_dvc_plugin.tags import COMMIT
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _CHUNK = re.compile(r"dvc\.manifest\.(\d+)\Z")
+MORE = "... and "  # begins the last entry of a list that was too long for its tag
 TREE, SNAPSHOT, INCOMPLETE = "git.tree", "git.snapshot", "git.snapshot.incomplete"
 
 
@@ -63,6 +64,16 @@ class Record:
         """The commit of the data's repository, when that is not the code's."""
         return self._id("dvc.rev")
 
+    @property
+    def states(self) -> str | None:
+        """The commit whose DVC metadata states where the data is kept."""
+        return self.data_rev or self.code
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """What of its code is not in the snapshot, or why there is none."""
+        return self.listed(INCOMPLETE)
+
     @cached_property
     def manifest(self) -> Mapping[str, str] | None:
         """Path -> hash of the input data; None when the tags hold none, or only its count."""
@@ -85,6 +96,19 @@ class Record:
     def products(self) -> Mapping[str, str]:
         """Path -> hash of the tracked outputs that stood there and were no input."""
         return _hashes(self.tags.get("dvc.products", "")) or {}
+
+    def listed(self, key: str) -> tuple[str, ...]:
+        """Return what the tag lists as JSON; text that is no list stands for itself, as it is."""
+        text = self.tags.get(key, "")
+        try:
+            found: Any = json.loads(text or "[]")
+        except (ValueError, RecursionError):
+            return (text,)
+        return tuple(map(str, found)) if isinstance(found, list) else (text,)
+
+    def named(self, key: str) -> set[str]:
+        """Return the paths that the tag lists, less the word that there are more."""
+        return {path for path in self.listed(key) if not path.startswith(MORE)}
 
     def _id(self, key: str) -> str | None:
         value = self.tags.get(key, "")

@@ -10,7 +10,7 @@ from mlflow_dvc_plugin import tracking
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.models import run_of_model
 from mlflow_dvc_plugin.lineage.record import Record
-from mlflow_dvc_plugin.lineage.store import experiment_ids, quoted, search
+from mlflow_dvc_plugin.lineage.store import NEWEST, experiment_ids, quoted, search
 
 _HEX = re.compile(r"[0-9a-f]{4,32}\Z")
 _LOOK = "look it up in mlflow ui, or name the store: export MLFLOW_TRACKING_URI=..."
@@ -31,8 +31,7 @@ def find(client: Any, text: str) -> Record:
             return _only(text, found)
         _refuse_deleted(client, everywhere, text)
     query = f"tags.`dvc.exp` = {quoted(text)}"
-    newest = ("attributes.start_time DESC",)
-    found = list(search(client, everywhere, query, order=newest, limit=3))
+    found = list(search(client, everywhere, query, order=NEWEST, limit=3))
     if not found:
         shown = tracking.shown(tracking.tracking_uri())
         raise MlflowDvcError(f"there is no run and no DVC experiment '{text}' in {shown}", _LOOK)
@@ -42,6 +41,11 @@ def find(client: Any, text: str) -> Record:
 def find_all(client: Any, texts: Iterable[str]) -> list[Record]:
     """Return the runs that several RUN mean, each once."""
     return list({one.run_id: one for one in (find(client, text) for text in texts)}.values())
+
+
+def undelete(run: Record) -> str:
+    """Return the command that brings a deleted run back."""
+    return f"mlflow runs restore --run-id {run.run_id}"
 
 
 def _only(text: str, found: Sequence[Record]) -> Record:
@@ -54,5 +58,4 @@ def _only(text: str, found: Sequence[Record]) -> Record:
 def _refuse_deleted(client: Any, experiments: Sequence[str], text: str) -> None:
     query = f"attributes.run_id LIKE '{text}%'"
     for one in search(client, experiments, query, limit=1, deleted=True):
-        hint = f"mlflow runs restore --run-id {one.run_id}"
-        raise MlflowDvcError(f"the run {one.run_id} is deleted", hint)
+        raise MlflowDvcError(f"the run {one.run_id} is deleted", undelete(one))

@@ -6,7 +6,6 @@ nothing is half done. The hashes are those of the run's tags, not those that its
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 
@@ -15,13 +14,13 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git, is_here, remote_names
 from mlflow_dvc_plugin.lineage import beside, fetchcode, inplace
-from mlflow_dvc_plugin.lineage.fetchdata import Progress
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part, parts_of
 from mlflow_dvc_plugin.lineage.putting import Put
-from mlflow_dvc_plugin.lineage.record import INCOMPLETE, Record
+from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.rundata import RunData
 from mlflow_dvc_plugin.lineage.stock import without_inner
+from mlflow_dvc_plugin.storage import Progress
 
 _SECONDS = 600.0
 
@@ -76,13 +75,11 @@ def _fetch_commit(part: Part, how: How, outcome: Outcome) -> None:
 
 def _lost_code(run: Record) -> Iterator[tuple[str, str]]:
     if run.dirty and run.snapshot is None:
-        yield "uncommitted changes", "the tree was dirty, and no snapshot of it was kept"
-    try:
-        left_out = json.loads(run.tags.get(INCOMPLETE, "[]"))
-    except (ValueError, RecursionError):
-        left_out = [run.tags[INCOMPLETE]]
-    for path in left_out if isinstance(left_out, list) else [left_out]:
-        yield str(path), "it is not in the snapshot"
+        why = f": {run.incomplete[0]}" if run.incomplete else ""
+        yield "uncommitted changes", f"the tree was dirty, and no snapshot of it was kept{why}"
+        return
+    for path in run.incomplete:
+        yield path, "it is not in the snapshot"
 
 
 def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,18 @@ class Stated:
     tree: str = ""
     repos: Mapping[str, Metadata] = field(default_factory=dict)
     watched: frozenset[str] = frozenset()
+
+    def holder(self, path: str) -> Output | None:
+        """Return the output at the path, or the directory output that it lies in."""
+        return next(
+            (self.outputs[one] for one in (path, *above(path)) if one in self.outputs), None
+        )
+
+
+def above(path: str) -> Iterator[str]:
+    """Yield the folders that the path lies in, the nearest first; not the toplevel."""
+    while (path := posixpath.dirname(path)) not in ("", "/"):
+        yield path
 
 
 class Revisions:

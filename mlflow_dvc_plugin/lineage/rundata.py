@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.gitrepo import is_here
-from mlflow_dvc_plugin.lineage.fetchdata import Progress
-from mlflow_dvc_plugin.lineage.needs import Need, needs_of
+from mlflow_dvc_plugin.lineage.needs import Need, need_of, needs_of
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part
 from mlflow_dvc_plugin.lineage.putting import Links, Put, differences, misplaced, put
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.lineage.stock import Stock, without_inner
+from mlflow_dvc_plugin.storage import Progress
 
 
 class RunData:
@@ -60,11 +61,9 @@ class RunData:
         """Yield the outputs of the commit that the run's tags do not name."""
         named = {need.path for need in known}
         for path, out in sorted(self.stated.outputs.items()):
-            if path not in named and out.hash and out.scheme in ("md5", "md5-dos2unix"):
-                yield Need(
-                    path, out.hash, self.stated.roots.get(path, ""), out.remote,
-                    out.scheme != "md5", True, out.cache, out.push,
-                )  # fmt: skip
+            if path not in named and out.hash and out.scheme in hashing.SCHEMES:
+                root = self.stated.roots.get(path, "")
+                yield need_of(out, path, out.hash, root, product=True)
 
     def _modified(self, needs: list[Need]) -> Iterator[str]:
         for need in needs:

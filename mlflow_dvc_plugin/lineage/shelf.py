@@ -9,14 +9,13 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from mlflow_dvc_plugin.capture import dvcstate, hashing
-from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.sync.objects import Cache
+from mlflow_dvc_plugin.capture import dvcstate
+from mlflow_dvc_plugin.capture.hashing import scheme_of
+from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
 _MD5 = 32
 _SMALL = 1 << 16  # bytes
-SCHEMES = {False: "md5", True: "md5-dos2unix"}
 
 
 class Shelf:
@@ -89,7 +88,7 @@ class Shelf:
 
     def listing(self, name: str, legacy: bool) -> Mapping[str, str] | None:
         """Return relative path -> md5; None when it is not here, or names a path outside."""
-        return self.cache.listing(name, SCHEMES[legacy])
+        return self.cache.listing(name, scheme_of(legacy))
 
     def take(self, source: str, name: str, legacy: bool) -> bool:
         """Move a downloaded file in, if its bytes are what the name says; False when not.
@@ -118,16 +117,6 @@ class Shelf:
         except OSError:
             return False
         return self.take(place, name, legacy)
-
-
-def is_whole(path: str, name: str, legacy: bool) -> bool:
-    """Tell whether the file's bytes have the hash that its name says."""
-    # A listing is hashed as it is, whoever made it.
-    scheme = "md5" if name.endswith(".dir") else SCHEMES[legacy]
-    try:
-        return hashing.file_md5(path, scheme, Deadline(None))[0] == name[:32]
-    except (OSError, ValueError):
-        return False
 
 
 def mark_of(info: os.stat_result) -> str:

@@ -6,18 +6,20 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.lineage.objects import Progress
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.resolve import find
-from mlflow_dvc_plugin.lineage.store import experiment_names, quoted, store_errors
+from mlflow_dvc_plugin.lineage.store import experiment_names, pages, quoted, store_errors
 from mlflow_dvc_plugin.lineage.subjects import Subject
 from mlflow_dvc_plugin.lineage.verify import Report, verify
+from mlflow_dvc_plugin.storage import Progress
 
 _PATIENCE = 10.0  # seconds for a model's list of packages
+_MODELS = 50  # in one answer of the store
 _PACKAGES = "requirements.txt"
 
 
@@ -74,15 +76,16 @@ def _logged(client: Any, run: Record) -> list[Any]:
     if not hasattr(client, "search_logged_models"):  # MLflow 2 has none
         return []
     query = f"source_run_id = {quoted(run.run_id)}"
+    ask = partial(client.search_logged_models, [run.experiment_id], query)
     with store_errors():
-        return list(client.search_logged_models([run.experiment_id], filter_string=query))
+        return list(pages(ask, _MODELS))
 
 
 def _registered(client: Any, run: Record) -> list[tuple[str, str]]:
     """Return (name/version, source) of the versions that name the run."""
     query = f"run_id = {quoted(run.run_id)}"
     with store_errors():
-        found = client.search_model_versions(query)
+        found = list(pages(partial(client.search_model_versions, query)))
     return [(f"{one.name}/{one.version}", str(one.source)) for one in found]
 
 

@@ -12,9 +12,11 @@ from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing, Progress
+from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing
 from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.revision import above
 from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.sync.stores import store_of
 
 
@@ -92,12 +94,4 @@ class Stock:
 def without_inner(needs: Sequence[Need]) -> list[Need]:
     """Return the pieces less those that lie in another one: it brings them along."""
     paths = {need.path for need in needs if need.hash.endswith(".dir")}
-    return [need for need in needs if not _above(need.path) & paths]
-
-
-def _above(path: str) -> set[str]:
-    found = set()
-    while (above := posixpath.dirname(path)) != path:
-        found.add(above)
-        path = above
-    return found
+    return [need for need in needs if paths.isdisjoint(above(need.path))]

@@ -11,14 +11,14 @@ from mlflow_dvc_plugin import tracking
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.record import Record, record
 
+NEWEST = ("attributes.start_time DESC",)  # first
 _PAGE = 1000
-_PATIENCE = 10.0  # seconds for the tracking server to answer at all
 
 
 def open_client() -> Any:
     """Return an ``MlflowClient`` of the store that exists and answers. Raises MlflowDvcError."""
     uri = tracking.tracking_uri()
-    tracking.require(uri, _PATIENCE)
+    tracking.require(uri)
     import mlflow
 
     return mlflow.MlflowClient(tracking_uri=uri)
@@ -41,7 +41,7 @@ def experiment_ids(client: Any, names: Sequence[str] = ()) -> list[str]:
     """Return the ids of the experiments of these names, of all when none is named."""
     with store_errors():
         if not names:
-            return [one.experiment_id for one in _pages(client.search_experiments)]
+            return [one.experiment_id for one in pages(client.search_experiments)]
         found = {name: client.get_experiment_by_name(name) for name in names}
     for name, one in found.items():
         if one is None:
@@ -58,13 +58,13 @@ def every_experiment_id(client: Any) -> list[str]:
         return client.search_experiments(ViewType.ALL, max_results, page_token=page_token)
 
     with store_errors():
-        return [one.experiment_id for one in _pages(page)]
+        return [one.experiment_id for one in pages(page)]
 
 
 def experiment_names(client: Any) -> dict[str, str]:
     """Return id -> name of all experiments."""
     with store_errors():
-        return {one.experiment_id: one.name for one in _pages(client.search_experiments)}
+        return {one.experiment_id: one.name for one in pages(client.search_experiments)}
 
 
 def search(  # noqa: PLR0913
@@ -89,7 +89,7 @@ def search(  # noqa: PLR0913
 
     with store_errors():
         size = min(limit, _PAGE) if limit else _PAGE
-        yield from map(record, itertools.islice(_pages(page, size), limit))
+        yield from map(record, itertools.islice(pages(page, size), limit))
 
 
 def quoted(value: str) -> str:
@@ -103,7 +103,8 @@ def quoted(value: str) -> str:
     raise MlflowDvcError(f"MLflow cannot search for a value with both quotes: {value}")
 
 
-def _pages(ask: Any, size: int = _PAGE) -> Iterator[Any]:
+def pages(ask: Any, size: int = _PAGE) -> Iterator[Any]:
+    """Yield what ``ask(max_results=, page_token=)`` finds, page by page."""
     token = None
     while True:
         page = ask(max_results=size, page_token=token)

@@ -11,10 +11,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.models import run_of_model
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.resolve import find_all
-from mlflow_dvc_plugin.lineage.store import experiment_ids, search, store_errors
-
-_PATIENCE = 10.0  # seconds
-_NEWEST = ("attributes.start_time DESC",)
+from mlflow_dvc_plugin.lineage.store import NEWEST, experiment_ids, pages, search, store_errors
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ def named(client: Any, texts: Sequence[str]) -> list[Subject]:
 
 def in_experiments(client: Any, names: Sequence[str], limit: int | None) -> list[Subject]:
     """Return the runs of these experiments, of all when none is named, the newest first."""
-    found = search(client, experiment_ids(client, names), order=_NEWEST, limit=limit)
+    found = search(client, experiment_ids(client, names), order=NEWEST, limit=limit)
     return [Subject(run) for run in found]
 
 
@@ -63,16 +60,11 @@ def _of_model(client: Any, uri: str) -> Subject:
     try:
         return Subject(run_of_model(client, uri), (uri,))
     except MlflowDvcError as error:
-        tracking.require(tracking.tracking_uri(), _PATIENCE)  # is it this one, or the store?
+        tracking.require(tracking.tracking_uri())  # is it this one, or the store?
         return Subject(None, (uri,), error.message, error.hint)
 
 
 def _versions(client: Any) -> Iterator[str]:
-    token = None
-    while True:
-        with store_errors():
-            page = client.search_model_versions(page_token=token)
-        yield from (f"models:/{one.name}/{one.version}" for one in page)
-        token = page.token
-        if not token:
-            return
+    with store_errors():
+        for one in pages(client.search_model_versions):
+            yield f"models:/{one.name}/{one.version}"

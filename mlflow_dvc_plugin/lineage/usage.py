@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from mlflow_dvc_plugin.lineage.hits import Answer, Scope
 from mlflow_dvc_plugin.lineage.needs import needs_of
@@ -20,7 +20,6 @@ _STATE = re.compile(r"[0-9a-f]{32}\Z")
 _EXCLUDED = 12  # each further "is not" costs the store a join over all runs
 _STATES = 300
 _WITH_DIRECTORIES = "tags.`dvc.manifest` LIKE '%.dir\"%'"
-Hashes = Callable[[Record], dict[str, str]]
 
 
 class Usage:
@@ -125,13 +124,7 @@ class Usage:
 
 def unhashed(run: Record) -> set[str]:
     """Return the inputs of which the run's tags give no hash."""
-    try:
-        changed = json.loads(run.tags.get("dvc.changed", "[]"))
-    except (ValueError, RecursionError):
-        return set()
-    if not isinstance(changed, list):
-        return set()
-    return {path for path in changed if isinstance(path, str) and path not in (run.manifest or {})}
+    return set(run.listed("dvc.changed")).difference(run.manifest or ())
 
 
 def _piece(text: str) -> str:

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from mlflow_dvc_plugin import gitdir
-from mlflow_dvc_plugin.capture import places
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.lineage import commits, gitremotes, submodules
+from mlflow_dvc_plugin.lineage.datarepo import data_worktree
 from mlflow_dvc_plugin.lineage.needs import Needs, needs_of
-from mlflow_dvc_plugin.lineage.objects import Objects, Progress
+from mlflow_dvc_plugin.lineage.objects import Objects
 from mlflow_dvc_plugin.lineage.place import Place, Promise, Verdict, unknown, worst
 from mlflow_dvc_plugin.lineage.promises import Evidence, promises_of, wanted
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.lineage.subjects import Subject
 from mlflow_dvc_plugin.lineage.submodules import Submodules
+from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.sync.stated import Wanted
 
 _AT_ONCE = 500  # runs
@@ -85,12 +85,6 @@ def verify(
     ]
 
 
-def data_worktree(worktree: Worktree) -> Worktree | None:
-    """Return the Git worktree of the DVC repository that a run started here would use."""
-    root = places.find_dvc_root(places.start([]), worktree)
-    return gitdir.find_worktree(root) if root else None
-
-
 def _side(worktree: Worktree, progress: Progress, deep: bool) -> _Side:
     objects = Objects(worktree, progress, deep=deep)
     return _Side(worktree, objects, Revisions(worktree.toplevel))
@@ -100,7 +94,7 @@ def _read(side: _Side, runs: Sequence[Record], progress: Progress) -> None:
     """Find out what the runs need; their commits are read many at a time."""
     for begin in range(0, len(runs), _AT_ONCE):
         some = runs[begin : begin + _AT_ONCE]
-        side.revisions.prefetch({rev for run in some if (rev := run.data_rev or run.code)})
+        side.revisions.prefetch({rev for run in some if (rev := run.states)})
         side.needs.update((run.run_id, needs_of(run, side.revisions)) for run in some)
         progress("reading commits", begin + len(some), len(runs))
 
@@ -112,7 +106,7 @@ def _wanted(side: _Side, runs: Iterable[Record]) -> dict[Wanted, str]:
         for need in side.needs[run.run_id].needs if run.run_id in side.needs else ():
             one = wanted(need)
             if one is not None:
-                found.setdefault(one, run.data_rev or run.code or "HEAD")
+                found.setdefault(one, run.states or "HEAD")
     return found
 
 
@@ -136,7 +130,7 @@ def _inside(subject: Subject, found: Submodules) -> Iterable[Promise]:
 
 
 def _stated(run: Record, side: _Side) -> Stated | None:
-    rev = run.data_rev or run.code
+    rev = run.states
     try:
         return side.revisions.at(rev) if rev else None
     except MlflowDvcError:

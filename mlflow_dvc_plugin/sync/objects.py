@@ -79,28 +79,44 @@ class Cache:
         if (value, scheme) in self._listings:
             return self._listings[value, scheme]
         try:
-            data = _read(self.path(value, scheme))
-            if hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir" != value:
-                return None
-            found = _rows(data)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        if not all_inside(found):
+            found = rows_of(read_object(self.path(value, scheme)), value)
+        except (OSError, ValueError):
             return None
         self._listings[value, scheme] = found
         return found
 
 
-def _rows(data: bytes) -> dict[str, str]:
-    """Return relative path -> md5 of a listing; raises ValueError, KeyError, TypeError."""
-    found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
+def rows_of(data: bytes, name: str) -> dict[str, str]:
+    """Return relative path -> md5 of the listing with the hash ``name``.
+
+    Raises ValueError, with the reason, when the bytes are not its own, are no list of files, or
+    name a path outside the directory or in a repository's own folder: nobody's data does.
+    """
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != name[:_MD5]:
+        raise ValueError("it holds other bytes than its name says")
+    try:
+        found = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(data)}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("it is no list of files") from error
     md5s = found.values()
     if not set(map(len, md5s)) <= {_MD5} or not _HEX.fullmatch("".join(md5s)):
-        raise ValueError("not all are hashes")
+        raise ValueError("it names what is no hash")
+    if not _all_inside(found):
+        raise ValueError("it names a path outside the directory")
     return found
 
 
-def _read(path: str) -> bytes:
+def is_whole(path: str, name: str, legacy: bool) -> bool:
+    """Tell whether the file's bytes have the hash that its name says."""
+    # A listing is hashed as it is, whoever made it.
+    scheme = hashing.scheme_of(legacy and not name.endswith(".dir"))
+    try:
+        return hashing.file_md5(path, scheme, Deadline(None))[0] == name[:_MD5]
+    except (OSError, ValueError):
+        return False
+
+
+def read_object(path: str) -> bytes:
     """Read a regular file; without O_NONBLOCK the opening of a FIFO would wait for ever."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
@@ -109,7 +125,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def all_inside(relpaths: Iterable[str]) -> bool:
+def _all_inside(relpaths: Iterable[str]) -> bool:
     """Look closely only where any name looks odd: a directory has 20,000 of them."""
     text = "\n".join(("", *relpaths, ""))
     return not any(odd in text for odd in _ODD) or all(map(_inside, relpaths))

@@ -16,8 +16,9 @@ from mlflow_dvc_plugin.sync.outgoing import introduced, new_commits, pushed, tol
 
 if TYPE_CHECKING:
     from mlflow_dvc_plugin.dvcrepo.remote import Store
+    from mlflow_dvc_plugin.storage import Progress
     from mlflow_dvc_plugin.sync.outgoing import Outgoing
-    from mlflow_dvc_plugin.sync.upload import Origin, Plan, Progress
+    from mlflow_dvc_plugin.sync.upload import Origin, Plan
 
 _SHOWN = 50
 # (DVC repository, its remote, whether DVC 2.x made the objects) -> hash -> who needs it

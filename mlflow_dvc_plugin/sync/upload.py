@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.capture.hashing import file_md5
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.storage import look_up, unreachable
+from mlflow_dvc_plugin.storage import Progress, counter, look_up, unreachable
+from mlflow_dvc_plugin.sync.objects import is_whole, read_object, rows_of
 
-# (what is counted, how many are done, of how many)
-Progress = Callable[[str, int, int], None]
 Origin = tuple[str, str]  # the first commit that needs an object, and the path it has there
 
 
@@ -48,7 +44,7 @@ def plan(
         if name.endswith(".dir"):
             commit, folder = wanted[name]
             result.members[name] = set()
-            for member, relpath in _listing(path):
+            for relpath, member in _listing(path, name).items():
                 result.members[name].add(member)
                 if member not in wanted:
                     inside.setdefault(member, (commit, f"{folder}/{relpath}"))
@@ -67,7 +63,7 @@ def _from_cache(
     paths = [(name, store.cached(name, result.legacy)) for name in absent]
     there = [(name, path) for name, path in paths if path]
     with ThreadPoolExecutor() as pool:
-        whole = list(pool.map(lambda item: _is_whole(item[0], item[1], result.legacy), there))
+        whole = list(pool.map(lambda item: is_whole(item[1], item[0], result.legacy), there))
     sound = [item for item, good in zip(there, whole, strict=True) if good]
     result.upload.update(sound)
     for name, place in paths:
@@ -77,36 +73,19 @@ def _from_cache(
     return sound
 
 
-def _is_whole(name: str, path: str, legacy: bool) -> bool:
-    """Tell whether the object in the cache has the content that its name says."""
-    scheme = "md5-dos2unix" if legacy else "md5"
-    try:
-        return file_md5(path, scheme, Deadline(None))[0] == name.removesuffix(".dir")
-    except (OSError, ValueError):
-        return False
-
-
 def _lacking(result: Plan, wanted: Mapping[str, Origin], progress: Progress) -> set[str]:
-    count = 0
-
-    def done() -> None:
-        nonlocal count
-        count += 1
-        progress("looking for objects", count, len(wanted))
-
+    done = counter(progress, "looking for objects", len(wanted))
     found = look_up(result.remote, wanted, result.legacy, done)
     for name, reason in found.unknown.items():
         result.unknown[name] = (wanted[name], reason)
     return found.absent
 
 
-def _listing(path: str) -> Iterator[tuple[str, str]]:
-    """Yield (hash, relpath) of each file of a directory, from its object in the cache."""
+def _listing(path: str, name: str) -> Mapping[str, str]:
+    """Return relative path -> md5 of a directory, from its object in the cache."""
     try:
-        with open(path, encoding="utf-8") as file:
-            for entry in json.load(file):
-                yield entry["md5"], entry["relpath"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return rows_of(read_object(path), name)
+    except (OSError, ValueError) as error:
         raise MlflowDvcError(
             f"{path} is damaged: {error}", "dvc fetch --force, or dvc add"
         ) from error
@@ -122,13 +101,8 @@ def carry_out(result: Plan, progress: Progress) -> int:
     whole = {
         name: result.upload[name] for name, inside in result.members.items() if not inside & gone
     }
-    count, total = 0, len(files) + len(whole)
-
-    def done() -> None:
-        nonlocal count
-        count += 1
-        progress("uploading objects", count, total)
-
+    total = len(files) + len(whole)
+    done = counter(progress, "uploading objects", total)
     _send(result, files, done)
     _send(result, whole, done)
     return total

@@ -71,13 +71,13 @@ def test_a_run_that_was_tagged_meanwhile_is_left_alone(
     runs = [old_run(git("rev-parse", "HEAD")) for _ in range(102)]
     first: list[str] = []
 
-    def tick(done: int, total: int) -> None:
+    def progress(what: str, done: int, total: int) -> None:
         if not first:
             first.extend(one for one in runs if "dvc.schema" not in run(one).tags)
             open_client().set_tag(first[0], "dvc.schema", "live")
             open_client().delete_run(first[1])
 
-    found = filled(tick=tick)
+    found = filled(progress=progress)
     assert found.written == 100 and list(found.refused) == [first[1]]
     assert ours(run(first[0])) == {"dvc.schema": "live"}
 
@@ -91,12 +91,12 @@ def test_a_store_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
         with contextlib.closing(sqlite3.connect(tmp_path / "mlflow/mlflow.db")) as base, base:
             base.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
-    def tick(done: int, total: int) -> None:
+    def progress(what: str, done: int, total: int) -> None:
         assert (done, total) == (100, 150)
         rename("tags", "lost")
 
     with pytest.raises(MlflowDvcError, match="cannot be used") as caught:
-        filled(tick=tick)
+        filled(progress=progress)
     assert caught.value.hint
     rename("lost", "tags")
     tagged = [one for one in runs if ours(run(one))]
