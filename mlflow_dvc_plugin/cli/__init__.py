@@ -48,15 +48,15 @@ Examples:
   mlflow-dvc status                  what would a run started here carry?
   mlflow-dvc status --hash           the same, comparing data of any size
   mlflow-dvc sync                    let the data follow the code
+  mlflow-dvc runs HEAD               the runs of a commit, also those made just before it
+  mlflow-dvc show 3f2a...            where are this run's code and data?
+  mlflow-dvc diff 3f2a... 91bc...    what differs between two runs?
+  mlflow-dvc verify 3f2a...          could this run be brought back?
+  mlflow-dvc restore 3f2a...         bring back its code and data, beside the current work
   mlflow-dvc push 3f2a...            share a run's code and data
   mlflow-dvc prune                   drop the snapshots of deleted runs
-  mlflow-dvc runs HEAD               the runs of a commit, also those made just before it
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
   mlflow-dvc backfill                tag the runs from before the plugin
-  mlflow-dvc restore 3f2a...         bring back the code and data of a run, beside the current work
-  mlflow-dvc show 3f2a...            where are this run's code and data?
-  mlflow-dvc verify 3f2a...          could this run be brought back?
-  mlflow-dvc diff 3f2a... 91bc...    what differs between two runs?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks
   mlflow-dvc uninstall               take the hooks away

@@ -39,3 +39,16 @@ def origin(repo: Path, git: Git) -> Path:
     git("remote", "add", "origin", str(bare))
     git("push", "-q", "origin", "main")
     return bare
+
+
+@pytest.fixture
+def apart(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a repository for code alone beside the data's, and go there."""
+    code = repo.parent / "code"
+    code.mkdir()
+    git("init", "-q", cwd=code)
+    (code / "train.py").write_text("code\n")
+    git("add", "-A", cwd=code)
+    git("commit", "-qm", "code", cwd=code)
+    monkeypatch.chdir(code)
+    return code

@@ -160,7 +160,7 @@ def test_a_snapshot_that_is_not_whole_is_not_exact(
     kept(made(), git, **{"git.snapshot.incomplete": '["sub"]'})
     commit(git)
     (hit,) = answered("HEAD").hits
-    assert hit.match == "unknown" and hit.differs == ('its snapshot is not whole: ["sub"]',)
+    assert hit.match == "unknown" and hit.differs == ("its snapshot lacks sub",)
 
 
 def test_a_run_is_found_from_the_amended_commit_too(dirty: Record, git: Git) -> None:

@@ -18,19 +18,6 @@ from mlflow_dvc_plugin.capture.hashing import file_md5
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 
-@pytest.fixture
-def apart(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a repository for code alone beside the data's, and go there."""
-    code = repo.parent / "code"
-    code.mkdir()
-    git("init", "-q", cwd=code)
-    (code / "train.py").write_text("code\n")
-    git("add", "-A", cwd=code)
-    git("commit", "-qm", "code", cwd=code)
-    monkeypatch.chdir(code)
-    return code
-
-
 @pytest.mark.parametrize("named", ["option", "variable", "working directory"])
 def test_code_and_data_of_two_repositories_both_come_back(  # noqa: PLR0917
     apart: Path, repo: Path, tracking_sqlite: str, git: Git, monkeypatch: pytest.MonkeyPatch,
