@@ -42,6 +42,9 @@ def runs_of_path(scope: Scope, worktree: Worktree, what: What, answer: Answer) -
     for name in (path, *above(path)):
         for run in usage.not_known(name):
             answer.gaps[f"run {run.run_id}"] = f"it used {name} in a version that is not known"
+    for run in usage.not_listed():
+        if "dvc.hash" not in run.tags and path not in usage.hashes(run):
+            answer.gaps.setdefault(f"run {run.run_id}", "its tags do not name all data it used")
     if what.kind == "path" and not answer.versions and not answer.gaps:
         raise _no_data(worktree, path)
 

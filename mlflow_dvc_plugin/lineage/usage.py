@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mlflow_dvc_plugin.lineage.hits import Answer, Scope
 from mlflow_dvc_plugin.lineage.needs import needs_of
-from mlflow_dvc_plugin.lineage.record import Record
+from mlflow_dvc_plugin.lineage.record import MORE, Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 
 _UNSAFE = re.compile(r'[^A-Za-z0-9/.:" -]')
@@ -90,6 +90,12 @@ class Usage:
         for run in self.scope.runs(f"tags.`dvc.changed` LIKE '%{piece}%'"):
             changed = unhashed(run)
             if path in changed if path is not None else changed:
+                yield run
+
+    def not_listed(self) -> Iterator[Record]:
+        """Yield the runs whose tags name only the first of their data without a hash."""
+        for run in self.scope.runs(f"tags.`dvc.changed` LIKE '%{MORE}%'"):
+            if any(one.startswith(MORE) for one in run.listed("dvc.changed")):
                 yield run
 
     def hashes(self, run: Record) -> dict[str, str]:

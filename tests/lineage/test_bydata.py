@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
 from conftest import Dvc, Git
 from versions import ONE, TWO
@@ -226,3 +227,16 @@ def test_data_of_a_dvc_repository_in_a_subfolder_that_was_never_committed(
     for text in ("data/one.txt", md5("one")):
         (hit,) = answered(text).hits
         assert (hit.run.run_id, hit.path) == (run.run_id, "sub/data/one.txt")
+
+
+def test_a_list_that_was_too_long_for_its_tag_leaves_the_answer_incomplete(two: Path) -> None:
+    (run,) = [hit.run for hit in answered("data/train.csv@two").hits]
+    client = mlflow.MlflowClient()
+    client.set_tag(run.run_id, "dvc.changed", '["a.csv","... and 70 more"]')
+    answer = answered("data/train.csv")
+    assert len(found(answer)) == 2 and answer.complete  # dvc.hash proves that all is known
+    for key in ("dvc.hash", "dvc.manifest"):
+        client.delete_tag(run.run_id, key)
+    answer = answered("data/train.csv")
+    assert {name for name, _ in found(answer)} == {"one"}
+    assert answer.gaps[f"run {run.run_id}"] == "its tags do not name all data it used"
