@@ -17,8 +17,8 @@ import click
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 VERBS = (
-    "completion", "demo", "doctor", "hooks", "install", "prune", "push", "status", "sync", "tag",
-    "uninstall",
+    "completion", "demo", "diff", "doctor", "hooks", "install", "prune", "push", "status", "sync",
+    "tag", "uninstall",
 )  # fmt: skip
 _PROGRAM = "mlflow-dvc"
 _DISTRIBUTIONS = {"git": "GitPython", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -50,6 +50,7 @@ Examples:
   mlflow-dvc push 3f2a...            share a run's code and data
   mlflow-dvc prune                   drop the snapshots of deleted runs
   mlflow-dvc tag 3f2a...             tag a run that was made without the plugin
+  mlflow-dvc diff 3f2a... 91bc...    what differs between two runs?
   mlflow-dvc doctor                  is everything set up?
   mlflow-dvc install                 let the data follow Git, by hooks
   mlflow-dvc uninstall               take the hooks away

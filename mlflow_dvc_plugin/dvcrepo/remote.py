@@ -59,6 +59,16 @@ class Remote:
             # Each kind of storage has exceptions of its own.
             raise MlflowDvcError(f"DVC remote '{self.name}': {first_line(error)}") from error
 
+    def size(self, path: str) -> int | None:
+        """Return the bytes of an object, None where there is none; raises MlflowDvcError."""
+        try:
+            return int(self._fs.info(path)["size"])
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            # Each kind of storage has exceptions of its own.
+            raise MlflowDvcError(f"DVC remote '{self.name}': {first_line(error)}") from error
+
     def upload(
         self, sources: Mapping[str, str], legacy: bool, done: Callable[[], None]
     ) -> dict[str, BaseException]:

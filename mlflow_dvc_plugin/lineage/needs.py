@@ -114,16 +114,17 @@ def _rebuilt(run: Record, stated: Stated) -> Mapping[str, str] | None:
     hashes = {
         path: out.hash
         for path, out in stated.outputs.items()
-        if out.hash and path not in run.products and path not in _listed(run, "dvc.missing")
+        if out.hash and path not in run.products and path not in listed(run, "dvc.missing")
     }
     return hashes if data_hash(hashes) == run.tags.get("dvc.hash") else None
 
 
 def _changed(run: Record) -> set[str]:
-    return {path for path in _listed(run, "dvc.changed") if not path.startswith("... and ")}
+    return {path for path in listed(run, "dvc.changed") if not path.startswith("... and ")}
 
 
-def _listed(run: Record, key: str) -> set[str]:
+def listed(run: Record, key: str) -> set[str]:
+    """Return the paths of a tag that holds a JSON list of them."""
     try:
         found = json.loads(run.tags.get(key, "[]"))
     except (ValueError, RecursionError):
