@@ -158,8 +158,8 @@ def test_products_count_only_when_they_are_asked_for(
         git("add", "-A")
         git("commit", "-qm", text)
         runs.append(made())
-    assert data(*runs).same is True
-    (model,) = data(*runs, everything=True).outputs
+    assert data(runs[0], runs[1]).same is True
+    (model,) = data(runs[0], runs[1], everything=True).outputs
     assert (model.kind, model.path, model.product) == ("changed", "models/m.pkl", True)
     dropped = {key: value for key, value in runs[1].tags.items() if key != "dvc.products"}
     (model,) = data(runs[0], replace(runs[1], tags=dropped), everything=True).outputs
