@@ -52,6 +52,7 @@ def command(  # noqa: PLR0913, PLR0917
     Exit code 0, also when something differs, unless --exit-code is given.
     """
     from mlflow_dvc_plugin.cli.diff_text import show
+    from mlflow_dvc_plugin.cli.status import progress
     from mlflow_dvc_plugin.lineage.diff import diff
     from mlflow_dvc_plugin.lineage.resolve import find
     from mlflow_dvc_plugin.lineage.store import experiment_names, open_client
@@ -59,7 +60,9 @@ def command(  # noqa: PLR0913, PLR0917
     client = open_client()
     one = find(client, first)
     other = find(client, second) if second else None
-    found = diff(one, other, parts=only or _PARTS, everything=everything, patch=patch)
+    parts = only or _PARTS
+    with progress(other is None and "data" in parts and sys.stderr.isatty()):
+        found = diff(one, other, parts=parts, everything=everything, patch=patch)
     for text in found.warnings:
         click.echo(f"warning: {printable(text)}", err=True)
     names = experiment_names(client)
@@ -67,7 +70,6 @@ def command(  # noqa: PLR0913, PLR0917
         click.echo(json.dumps(_report(found, names), indent=2))
     else:
         show(found, names, files=files)
-    sys.stdout.flush()
     return 1 if exit_code and found.same is not True else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -165,16 +164,12 @@ def _bytes(size: int | None) -> str:
 
 def _show_values(title: str, values: Mapping[str, tuple[Any, Any]]) -> None:
     _title(title, f"{len(values)} different" if values else "the same")
-    if not values:
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("name", "first", "second", box=None, pad_edge=False, padding=(0, 2, 0, 2))
-    for name, pair in values.items():
-        table.add_row(*(Text(_cell(value)) for value in (name, *pair)))
-    Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
+    rows = [("name", "first", "second"), *((name, *pair) for name, pair in values.items())]
+    cells = [[_cell(value) for value in row] for row in (rows if values else ())]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(f"  {line}".rstrip())
 
 
 def _cell(value: object) -> str:

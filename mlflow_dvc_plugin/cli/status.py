@@ -59,7 +59,7 @@ def _look(thorough: bool) -> tuple[Provenance, dict[str, str]]:
     from mlflow_dvc_plugin.capture.live import Facts, capture
     from mlflow_dvc_plugin.tags import to_tags
 
-    with _progress(thorough and sys.stderr.isatty()):
+    with progress(thorough and sys.stderr.isatty()):
         provenance, settings = capture(Facts(), thorough=thorough)
     named = _run_context()
     tags = to_tags(provenance, settings.output_tags)
@@ -76,7 +76,8 @@ def _run_context() -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(wanted: bool) -> Iterator[None]:
+def progress(wanted: bool) -> Iterator[None]:
+    """Show, where ``wanted``, that data is being read."""
     if not wanted:
         yield
         return

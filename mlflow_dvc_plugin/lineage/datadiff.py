@@ -60,22 +60,18 @@ def applied(first: Mapping[str, str], made: Iterable[Change]) -> dict[str, str]:
 
 def _moves(gone: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     """Return new path -> old path of equal hashes, those that keep their last name first."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(gone, reverse=True):
-        places[gone[path]].append(path)
-    same_hash = [path for path in sorted(new) if new[path] in places]
     moved: dict[str, str] = {}
     for keeps_name in (True, False):
-        for path in same_hash:
-            left = places[new[path]]
-            if path in moved or not left:
-                continue
-            was = _named(left, posixpath.basename(path)) if keeps_name else left[-1]
-            if was is not None:
-                left.remove(was)
-                moved[path] = was
+        left = set(moved.values())
+        places: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for path in sorted(gone.keys() - left, reverse=True):
+            places[_mark(gone[path], path, keeps_name)].append(path)
+        for path in sorted(new.keys() - moved.keys()):
+            there = places.get(_mark(new[path], path, keeps_name))
+            if there:
+                moved[path] = there.pop()
     return moved
 
 
-def _named(paths: Iterable[str], name: str) -> str | None:
-    return next((path for path in paths if posixpath.basename(path) == name), None)
+def _mark(value: str, path: str, keeps_name: bool) -> tuple[str, str]:
+    return value, posixpath.basename(path) if keeps_name else ""
