@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from benchmarks import captures, hooks, pushes, startup
+from benchmarks import captures, diffs, hooks, pushes, startup
 from benchmarks.bench import Bench
 from benchmarks.processes import isolate
 from benchmarks.table import Row, render
@@ -32,6 +32,7 @@ CASES: dict[str, tuple[str, Callable[[Bench], list[Row]]]] = {
     "switch": ("git checkout where 1 of 1,000 outputs is another", hooks.switch),
     "files": ("git checkout where 10 of 20,000 files are others", hooks.files),
     "push": ("git push of 100 commits, 990 of 1,000 objects there", pushes.push),
+    "diff": ("mlflow-dvc diff, directories of 20,000 files", diffs.diff),
     "memory": ("memory at 20,000 files", startup.memory),
 }
 
