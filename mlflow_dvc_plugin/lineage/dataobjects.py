@@ -38,6 +38,7 @@ class Objects:
         self._root = root
         self._listings: dict[str, Listings] = {}
         self._stores: dict[str, Store] = {}
+        self._silent: set[tuple[str, str]] = set()
 
     def listing(self, need: Need, tip: str) -> Mapping[str, str] | str:
         """Return the relative path -> md5 of a directory, or why that cannot be told.
@@ -68,8 +69,12 @@ class Objects:
         cached = {md5: _cached(store, md5, need.legacy) for md5 in md5s}
         found = {md5: size for md5, size in cached.items() if size is not None}
         lacking = sorted(md5s - found.keys())
-        if lacking and len(lacking) <= _CHEAP:
-            found.update(_remote_sizes(store, need, lacking))
+        name = need.remote or store.default
+        if lacking and len(lacking) <= _CHEAP and name and (need.root, name) not in self._silent:
+            try:
+                found.update(_remote_sizes(store, name, need.legacy, lacking))
+            except MlflowDvcError:
+                self._silent.add((need.root, name))  # it takes seconds to not answer
         return found
 
     def _store(self, root: str, tip: str) -> Store:
@@ -93,20 +98,14 @@ def _cached(store: Store, md5: str, legacy: bool) -> int | None:
     return None
 
 
-def _remote_sizes(store: Store, need: Need, md5s: list[str]) -> dict[str, int]:
-    name = need.remote or store.default
-    if name is None:
+def _remote_sizes(store: Store, name: str, legacy: bool, md5s: list[str]) -> dict[str, int]:
+    remote = store.remote(name)
+    if remote.versioned:
         return {}
-    try:
-        remote = store.remote(name)
-        if remote.versioned:
-            return {}
-        paths = [remote.object_path(md5, need.legacy) for md5 in md5s]
-        remote.size(paths[0])  # a remote that does not answer is asked once
-        with ThreadPoolExecutor(16) as pool:
-            sizes = list(pool.map(remote.size, paths))
-    except MlflowDvcError:
-        return {}
+    paths = [remote.object_path(md5, legacy) for md5 in md5s]
+    remote.size(paths[0])  # a remote that does not answer is asked once
+    with ThreadPoolExecutor(16) as pool:
+        sizes = list(pool.map(remote.size, paths))
     return {md5: size for md5, size in zip(md5s, sizes, strict=True) if size is not None}
 
 

@@ -47,7 +47,8 @@ class Side:
     def sizes(self, need: Need, files: Mapping[str, str]) -> dict[str, int]:
         """Return the bytes of files (relative path -> md5) of an output, "" for itself."""
         if self.disk is not None:
-            sizes = {rel: self.disk.size(posixpath.join(need.path, rel)) for rel in files}
+            top = need.path
+            sizes = {rel: self.disk.size(f"{top}/{rel}" if rel else top) for rel in files}
             return {rel: size for rel, size in sizes.items() if size is not None}
         if self.objects is None:
             return {}

@@ -18,6 +18,10 @@ from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 
 T = TypeVar("T")
+_APART = (
+    "the data lies in another repository than the code, and what is in its directories is not "
+    f"known here; name it: export {places.REPO_VARIABLE}=<folder>"
+)
 PARTS = ("code", "data", "params", "metrics")
 
 
@@ -59,11 +63,16 @@ def diff(
     """
     warnings: list[tuple[str, str]] = []
     begin = places.start(warnings)
-    code_at = gitdir.find_worktree(begin.folder) if begin.folder else None
+    # Code and data in two repositories: MLFLOW_DVC_REPO names that of the data.
+    apart = any(run.data_rev for run in (first, second) if run)
+    folder = os.getcwd() if apart else begin.folder
+    code_at = gitdir.find_worktree(folder) if folder else None
     code = code_diff(code_at, first, second, patch=patch) if "code" in parts else None
     data = None
     if "data" in parts:
         root = places.find_dvc_root(begin, code_at)
+        if apart and root is None:
+            warnings.append((places.REPO_VARIABLE, _APART))
         data = _data(first, second, code_at, root, warnings, everything)
     return Diff(
         first, second, code, data,
