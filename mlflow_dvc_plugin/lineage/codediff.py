@@ -100,8 +100,7 @@ def _compared(worktree: Worktree, first: Record, second: Record | None, patch: b
         else:
             known = _files_of(worktree, one.tree)
             tree = stack.enter_context(worktree_tree(worktree, known))
-        if tree.left_out:
-            notes.append(f"the worktree: too large to be compared: {', '.join(tree.left_out)}")
+        notes += [f"here: {path}: {reason}" for path, reason in sorted(tree.left_out.items())]
         files, text = _files(worktree, one.tree, tree, patch)
     return CodeDiff(files, "", tuple(notes), only, commits, text)
 
@@ -162,7 +161,10 @@ def _files(
     top = worktree.toplevel
     out = call_git(top, *_DIFF, "-z", "--raw", "--numstat", *trees, timeout=_PATIENCE, env=env)
     text = call_git(top, *_DIFF, "-p", *trees, timeout=_PATIENCE, env=env) if patch else b""
-    return tuple(_parsed(iter(out.split(b"\0")))), text
+    found = _parsed(iter(out.split(b"\0")))
+    # What was left out of the tree is there all the same.
+    kept = (one for one in found if one.kind != "removed" or one.path not in second.left_out)
+    return tuple(kept), text
 
 
 def _parsed(parts: Iterator[bytes]) -> Iterator[File]:

@@ -20,6 +20,7 @@ from mlflow_dvc_plugin.gitrepo import call_git, call_git_z
 
 _PATIENCE = 300.0  # seconds: clean filters may run for each changed file
 _MAX_FILE, _MAX_ALL = 1 << 20, 10 << 20  # bytes of untracked code
+_LARGE = "too large to be compared"
 _CODE = frozenset({
     ".bash", ".c", ".cc", ".cfg", ".cmake", ".conf", ".cpp", ".cu", ".cuh", ".dvc", ".go", ".h",
     ".hpp", ".ini", ".ipynb", ".java", ".jl", ".js", ".json", ".jsonnet", ".kt", ".lock", ".lua",
@@ -33,11 +34,37 @@ _MLFLOW = frozenset({"mlruns", "mlartifacts"})
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree's id, the variables with which Git finds it, and what of the code is not in it."""
+    """A tree's id, the variables with which Git finds it, and what of the code is not in it.
+
+    ``left_out`` maps a path to the reason.
+    """
 
     id: str
     env: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """Git with a copy of the index, and its new objects in a folder beside the repository."""
+
+    top: str
+    options: tuple[str, ...]
+    env: Mapping[str, str]
+
+    def ask(self, *args: str) -> list[str]:
+        return call_git_z(self.top, *self.options, *args, timeout=_PATIENCE, env=self.env)
+
+    def update(self, *args: str, paths: Iterable[str]) -> None:
+        names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        if names:
+            command = ("update-index", "-z", *args, "--stdin")
+            call_git(self.top, *self.options, *command, stdin=names, timeout=_PATIENCE,
+                     env=self.env)  # fmt: skip
+
+    def write(self) -> str:
+        out = call_git(self.top, *self.options, "write-tree", timeout=_PATIENCE, env=self.env)
+        return out.decode().strip()
 
 
 @contextmanager
@@ -48,32 +75,41 @@ def worktree_tree(worktree: Worktree, known: Collection[str] = ()) -> Iterator[T
     one is compared with. Raises GitError.
     """
     with tempfile.TemporaryDirectory(prefix="mlflow-dvc-") as folder:
-        env = _beside(worktree, folder)
-        options = _options(folder)
-        top = worktree.toplevel
+        copy = _Copy(worktree.toplevel, _options(folder), _beside(worktree, folder))
+        tracked = _reveal(copy)
+        left_out = _add(copy, tracked, known)
+        tree = copy.write()
+        # Not diff-files: it takes a file that was only touched for changed.
+        unlike = copy.ask("-c", "diff.autoRefreshIndex=true", "diff", "-z", "--name-only",
+                          "--no-ext-diff", "--no-relative",
+                          "--ignore-submodules=untracked")  # fmt: skip
+        left_out.update(dict.fromkeys(unlike, "it holds changes of its own"))
+        yield Tree(tree, copy.env, left_out)
 
-        def git(*args: str, paths: Iterable[str] = ()) -> bytes:
-            names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-            return call_git(top, *options, *args, stdin=names, timeout=_PATIENCE, env=env)
 
-        tagged = call_git_z(top, *options, "ls-files", "-z", "-v", timeout=_PATIENCE, env=env)
-        tracked = {line[2:] for line in tagged}
-        hidden = [line[2:] for line in tagged if line[0] == "S" or line[0].islower()]
-        hidden = [path for path in hidden if _on_disk(top, path)]
-        for flag in ("--no-assume-unchanged", "--no-skip-worktree") if hidden else ():
-            git("update-index", flag, "-z", "--stdin", paths=hidden)
-        command = ("ls-files", "-z", "-m", "-d")
-        changed = set(call_git_z(top, *options, *command, timeout=_PATIENCE, env=env))
-        gone = [path for path in changed if not _on_disk(top, path)]
-        there = sorted(changed.difference(gone))
-        command = ("ls-files", "-z", "-o", "--exclude-standard")
-        others = call_git_z(top, *options, *command, timeout=_PATIENCE, env=env)
-        wanted = {path for path in known if path not in tracked and _is_file(top, path)}
-        chosen, left_out = _code(top, (path for path in others if path not in wanted))
-        git("update-index", "-z", "--force-remove", "--stdin", paths=gone)
-        git("update-index", "-z", "--add", "--remove", "--replace", "--stdin",
-            paths=[*there, *sorted(wanted), *chosen])  # fmt: skip
-        yield Tree(git("write-tree").decode().strip(), env, tuple(left_out))
+def _reveal(copy: _Copy) -> set[str]:
+    """Take the flags away that hide files from Git; return every tracked path."""
+    tagged = copy.ask("ls-files", "-z", "-v")
+    hidden = [line[2:] for line in tagged if line[0] == "S" or line[0].islower()]
+    hidden = [path for path in hidden if _on_disk(copy.top, path)]
+    for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+        copy.update(flag, paths=hidden)
+    return {line[2:] for line in tagged}
+
+
+def _add(copy: _Copy, tracked: Collection[str], known: Collection[str]) -> dict[str, str]:
+    """Put what is on disk into the index; return what is too large for it."""
+    top = copy.top
+    changed = set(copy.ask("ls-files", "-z", "-m", "-d"))
+    gone = {path for path in changed if not _on_disk(top, path)}
+    wanted = {path for path in known if path not in tracked and _is_file(top, path)}
+    left_out = {path: _LARGE for path in wanted if _size(top, path) > _MAX_FILE}
+    others = copy.ask("ls-files", "-z", "-o", "--exclude-standard")
+    chosen = _code(top, (path for path in others if path not in wanted), left_out)
+    copy.update("--force-remove", paths=gone)
+    added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen]
+    copy.update("--add", "--remove", "--replace", paths=added)
+    return left_out
 
 
 def _beside(worktree: Worktree, folder: str) -> dict[str, str]:
@@ -121,19 +157,23 @@ def _behind_link(toplevel: str, path: str) -> bool:
     return False
 
 
-def _code(toplevel: str, untracked: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return which untracked files are code, and which of them are too large to be taken."""
-    chosen, left_out, total = [], [], 0
+def _code(toplevel: str, untracked: Iterable[str], left_out: dict[str, str]) -> list[str]:
+    """Return which untracked files are code; what is too large is noted in ``left_out``."""
+    chosen, total = [], 0
     for path in sorted(untracked):
         if not _is_code(path) or not _is_file(toplevel, path):
             continue
-        size = os.lstat(os.path.join(toplevel, path)).st_size
+        size = _size(toplevel, path)
         if size > _MAX_FILE or total + size > _MAX_ALL:
-            left_out.append(path)
+            left_out[path] = _LARGE
             continue
         total += size
         chosen.append(path)
-    return chosen, left_out
+    return chosen
+
+
+def _size(toplevel: str, path: str) -> int:
+    return os.lstat(os.path.join(toplevel, path)).st_size
 
 
 def _is_code(path: str) -> bool:

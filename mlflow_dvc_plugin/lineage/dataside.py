@@ -82,6 +82,14 @@ class Side:
     def _around(self) -> frozenset[str]:
         return frozenset(above for path in self.stated or () for above in (path, *_above(path)))
 
+    def has_parts(self, path: str) -> bool:
+        """Tell whether it has something inside this directory."""
+        return path in self._folders
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(above for path in self.needs for above in _above(path))
+
     def _member(self, holder: Need, path: str) -> Need | None:
         files = self.listing(holder) if holder.hash.endswith(".dir") else ""
         if isinstance(files, str):

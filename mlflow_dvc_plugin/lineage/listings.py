@@ -18,6 +18,7 @@ class Listings:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[tuple[str, bool], Mapping[str, str] | None] = {}
+        self._silent: dict[str, str] = {}
         self.failed: dict[str, str] = {}
 
     def get(self, name: str, legacy: bool, remote: str | None = None) -> Mapping[str, str] | None:
@@ -49,6 +50,9 @@ class Listings:
         if chosen is None:
             self.failed[name] = "it is not in the cache, and there is no DVC remote"
             return None
+        if chosen in self._silent:  # it takes seconds to not answer
+            self.failed[name] = self._silent[chosen]
+            return None
         try:
             there = self._store.remote(chosen)
             if there.versioned:
@@ -56,7 +60,7 @@ class Listings:
                 return None
             data = there.read(there.object_path(name, legacy))
         except MlflowDvcError as error:
-            self.failed[name] = error.message
+            self.failed[name] = self._silent[chosen] = error.message
             return None
         if data is None:
             self.failed[name] = f"it is in neither the cache nor DVC remote '{chosen}'"

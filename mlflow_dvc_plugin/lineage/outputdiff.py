@@ -77,13 +77,8 @@ def _counts(path: str, first: Side, second: Side) -> bool:
     if second.disk is not None:
         is_input = path in second.unknown or (theirs is not None and not theirs.product)
         new = first.tracks(path) is not True or path in first.missing
-        return is_input and new and not _parts(path, first)
+        return is_input and new and not first.has_parts(path)
     return path in second.unknown or bool(theirs and not theirs.product)
-
-
-def _parts(path: str, side: Side) -> bool:
-    """Tell whether the side has only something inside this directory."""
-    return any(other.startswith(f"{path}/") for other in side.needs)
 
 
 def _one(path: str, first: Side, second: Side) -> OutputDiff | None:
@@ -123,7 +118,7 @@ def _why_absent(there: Need, others: Side) -> str:
         return f"?{others.gap}"
     if _inside_unread(there.path, others):
         return "?what lies in the directory cannot be told"
-    if _parts(there.path, others):
+    if others.has_parts(there.path):
         return "only parts of it are used there"
     tracks = others.tracks(there.path)
     if there.product and tracks is not False:
