@@ -68,9 +68,12 @@ class Side:
         """Return what it has at the path, also inside one of its directories."""
         if path in self.needs:
             return self.needs[path]
-        holders = (self.needs[above] for above in _above(path) if above in self.needs)
-        holder = next(holders, None)
+        holder = self.holder(path)
         return None if holder is None else self._member(holder, path)
+
+    def holder(self, path: str) -> Need | None:
+        """Return the output that the path would lie in."""
+        return next((self.needs[above] for above in _above(path) if above in self.needs), None)
 
     def tracks(self, path: str) -> bool | None:
         """Tell whether its commit states the path, or something above or below it."""

@@ -127,8 +127,8 @@ def _why_absent(there: Need, others: Side) -> str:
 
 
 def _inside_unread(path: str, side: Side) -> bool:
-    holders = [need for need in side.needs.values() if path.startswith(f"{need.path}/")]
-    return any(isinstance(side.listing(one), str) for one in holders if one.hash.endswith(".dir"))
+    holder = side.holder(path)
+    return bool(holder and holder.hash.endswith(".dir") and isinstance(side.listing(holder), str))
 
 
 def _changed(before: Need, after: Need, first: Side, second: Side) -> OutputDiff:
