@@ -160,11 +160,14 @@ def _files(
     env = {**_ENV, **second.env}
     top = worktree.toplevel
     out = call_git(top, *_DIFF, "-z", "--raw", "--numstat", *trees, timeout=_PATIENCE, env=env)
-    text = call_git(top, *_DIFF, "-p", *trees, timeout=_PATIENCE, env=env) if patch else b""
-    found = _parsed(iter(out.split(b"\0")))
+    found = list(_parsed(iter(out.split(b"\0"))))
     # What was left out of the tree is there all the same.
-    kept = (one for one in found if one.kind != "removed" or one.path not in second.left_out)
-    return tuple(kept), text
+    there = {one.path for one in found if one.kind == "removed"} & second.left_out.keys()
+    files = tuple(one for one in found if one.path not in there)
+    if not patch:
+        return files, b""
+    but = [f":(top,exclude,literal){path}" for path in sorted(there)]
+    return files, call_git(top, *_DIFF, "-p", *trees, "--", *but, timeout=_PATIENCE, env=env)
 
 
 def _parsed(parts: Iterator[bytes]) -> Iterator[File]:

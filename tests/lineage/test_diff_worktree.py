@@ -192,3 +192,7 @@ def test_a_large_file_that_git_does_not_track_any_more_is_not_read(project: Path
     found = code(run)
     assert found.files == () and found.same is None
     assert found.notes == ("here: table.csv: too large to be compared",)
+    (project / "train.py").write_text("1\n")
+    found = code(run, patch=True)
+    assert [one.path for one in found.files] == ["train.py"]
+    assert found.patch.count(b"diff --git") == 1 and b"table.csv" not in found.patch
