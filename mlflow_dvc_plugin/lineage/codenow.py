@@ -6,7 +6,6 @@ which Git finds through the variables in ``Tree.env``.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import posixpath
 import shutil
@@ -15,33 +14,26 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from mlflow_dvc_plugin.capture import codefiles
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git, call_git_z
 
 _PATIENCE = 300.0  # seconds: clean filters may run for each changed file
-_MAX_FILE, _MAX_ALL = 1 << 20, 10 << 20  # bytes of untracked code
+_MAX_FILE = 10**6  # bytes of a file that Git does not track any more
 _LARGE = "too large to be compared"
-_CODE = frozenset({
-    ".bash", ".c", ".cc", ".cfg", ".cmake", ".conf", ".cpp", ".cu", ".cuh", ".dvc", ".go", ".h",
-    ".hpp", ".ini", ".ipynb", ".java", ".jl", ".js", ".json", ".jsonnet", ".kt", ".lock", ".lua",
-    ".m", ".pl", ".proto", ".pxd", ".py", ".pyi", ".pyx", ".r", ".rb", ".rs", ".scala", ".sh",
-    ".sql", ".swift", ".toml", ".ts", ".yaml", ".yml",
-})  # fmt: skip
-_CODE_NAMES = frozenset({"dockerfile", "makefile", "requirements.txt", ".gitignore", ".dvcignore"})
-_SECRET = (".env*", "*.pem", "*credential*", "id_*")
-_MLFLOW = frozenset({"mlruns", "mlartifacts"})
 
 
 @dataclass(frozen=True)
 class Tree:
     """A tree's id, the variables with which Git finds it, and what of the code is not in it.
 
-    ``left_out`` maps a path to the reason.
+    ``left_out`` maps a path to the reason; ``untracked`` are those that Git does not track.
     """
 
     id: str
     env: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    untracked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -77,14 +69,14 @@ def worktree_tree(worktree: Worktree, known: Collection[str] = ()) -> Iterator[T
     with tempfile.TemporaryDirectory(prefix="mlflow-dvc-") as folder:
         copy = _Copy(worktree.toplevel, _options(folder), _beside(worktree, folder))
         tracked = _reveal(copy)
-        left_out = _add(copy, tracked, known)
+        left_out, untracked = _add(copy, tracked, known)
         tree = copy.write()
         # Not diff-files: it takes a file that was only touched for changed.
         unlike = copy.ask("-c", "diff.autoRefreshIndex=true", "diff", "-z", "--name-only",
                           "--no-ext-diff", "--no-relative",
                           "--ignore-submodules=untracked")  # fmt: skip
         left_out.update(dict.fromkeys(unlike, "it holds changes of its own"))
-        yield Tree(tree, copy.env, left_out)
+        yield Tree(tree, copy.env, left_out, untracked)
 
 
 def _reveal(copy: _Copy) -> set[str]:
@@ -97,19 +89,23 @@ def _reveal(copy: _Copy) -> set[str]:
     return {line[2:] for line in tagged}
 
 
-def _add(copy: _Copy, tracked: Collection[str], known: Collection[str]) -> dict[str, str]:
-    """Put what is on disk into the index; return what is too large for it."""
+def _add(
+    copy: _Copy, tracked: Collection[str], known: Collection[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Put what is on disk into the index; return what is left out, and what was not tracked."""
     top = copy.top
     changed = set(copy.ask("ls-files", "-z", "-m", "-d"))
     gone = {path for path in changed if not _on_disk(top, path)}
     wanted = {path for path in known if path not in tracked and _is_file(top, path)}
     left_out = {path: _LARGE for path in wanted if _size(top, path) > _MAX_FILE}
     others = copy.ask("ls-files", "-z", "-o", "--exclude-standard")
-    chosen = _code(top, (path for path in others if path not in wanted), left_out)
+    untracked = [path for path in others if path not in wanted and _is_file(top, path)]
+    chosen, left = codefiles.choose(top, untracked, (), others=True)  # as for a snapshot
+    left_out.update(dict.fromkeys(left, _LARGE))
     copy.update("--force-remove", paths=gone)
     added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen]
     copy.update("--add", "--remove", "--replace", paths=added)
-    return left_out
+    return left_out, frozenset({*wanted, *chosen})
 
 
 def _beside(worktree: Worktree, folder: str) -> dict[str, str]:
@@ -157,27 +153,5 @@ def _behind_link(toplevel: str, path: str) -> bool:
     return False
 
 
-def _code(toplevel: str, untracked: Iterable[str], left_out: dict[str, str]) -> list[str]:
-    """Return which untracked files are code; what is too large is noted in ``left_out``."""
-    chosen, total = [], 0
-    for path in sorted(untracked):
-        if not _is_code(path) or not _is_file(toplevel, path):
-            continue
-        size = _size(toplevel, path)
-        if size > _MAX_FILE or total + size > _MAX_ALL:
-            left_out[path] = _LARGE
-            continue
-        total += size
-        chosen.append(path)
-    return chosen
-
-
 def _size(toplevel: str, path: str) -> int:
     return os.lstat(os.path.join(toplevel, path)).st_size
-
-
-def _is_code(path: str) -> bool:
-    *folders, name = path.lower().split("/")
-    if _MLFLOW.intersection(folders) or any(fnmatch.fnmatchcase(name, one) for one in _SECRET):
-        return False
-    return name in _CODE_NAMES or posixpath.splitext(name)[1] in _CODE
