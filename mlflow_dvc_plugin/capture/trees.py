@@ -89,7 +89,16 @@ class Trees:
         return found
 
     def metadata(self, tree: str) -> _Rows:
-        """Return the paths of DVC's metadata files, lock files and each ``.dvc/config``."""
+        """Return the paths of DVC's metadata files, lock files and each ``.dvc/config``.
+
+        Raises GitError where a tree is missing.
+        """
+        try:
+            return self._rows(tree)
+        except RecursionError as error:
+            raise GitError(f"the folders of tree {tree} are nested too deeply") from error
+
+    def _rows(self, tree: str) -> _Rows:
         if tree not in self._metadata:
             rows: list[tuple[str, str | None]] = []
             for name, (mode, found) in self._entries(tree).items():
@@ -97,7 +106,7 @@ class Trees:
                     if is_metadata(name) or name == "dvc.lock":
                         rows.append((name, _regular(mode, found)))
                 elif name != ".dvc":
-                    rows += [(f"{name}/{path}", blob) for path, blob in self.metadata(found)]
+                    rows += [(f"{name}/{path}", blob) for path, blob in self._rows(found)]
                 elif "config" in self._entries(found):
                     rows.append((".dvc/config", _regular(*self._entries(found)["config"])))
             self._metadata[tree] = tuple(rows)
@@ -156,10 +165,7 @@ class TreeFiles:
         self.toplevel = trees.toplevel
         self.tree = tree
         self._trees = trees
-        try:
-            self._ids = dict(trees.metadata(tree))
-        except RecursionError as error:
-            raise GitError(f"the folders of {commit} are nested too deeply") from error
+        self._ids = dict(trees.metadata(tree))
 
     @property
     def paths(self) -> Iterable[str]:

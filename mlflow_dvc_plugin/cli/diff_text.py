@@ -65,6 +65,7 @@ def _show_code(code: CodeDiff) -> None:
 
 def _lines(one: File) -> str:
     counts = "binary" if one.added is None else f"+{one.added} -{one.deleted}"
+    counts += "  (untracked)" if one.untracked else ""
     return f"{counts}  mode {one.mode}" if one.mode else counts
 
 

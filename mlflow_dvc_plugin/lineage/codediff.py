@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z, how_to_fetch
@@ -33,6 +33,7 @@ class File:
     added: int | None
     deleted: int | None
     mode: str = ""  # "100644 => 100755", when that differs
+    untracked: bool = False  # it lies in the worktree, and Git does not track it
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,10 @@ def _files(
     found = list(_parsed(iter(out.split(b"\0"))))
     # What was left out of the tree is there all the same.
     there = {one.path for one in found if one.kind == "removed"} & second.left_out.keys()
-    files = tuple(one for one in found if one.path not in there)
+    files = tuple(
+        replace(one, untracked=one.path in second.untracked)
+        for one in found if one.path not in there
+    )  # fmt: skip
     if not patch:
         return files, b""
     but = [f":(top,exclude,literal){path}" for path in sorted(there)]

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import codefiles
-from mlflow_dvc_plugin.capture.codefiles import MOST
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git, call_git_z
 
@@ -27,12 +26,13 @@ _LARGE = "too large to be compared"
 class Tree:
     """A tree's id, the variables with which Git finds it, and what of the code is not in it.
 
-    ``left_out`` maps a path to the reason.
+    ``left_out`` maps a path to the reason; ``untracked`` are those that Git does not track.
     """
 
     id: str
     env: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    untracked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Copy:
 
 @contextmanager
 def worktree_tree(worktree: Worktree, known: Collection[str] = ()) -> Iterator[Tree]:
-    """Yield the tree of the code on disk now: tracked files, and untracked ones as in a snapshot.
+    """Yield the tree of the code on disk now: tracked files, and untracked ones that are code.
 
     ``known`` are paths that count in any case, also when Git ignores them: those of the tree this
     one is compared with. Raises GitError.
@@ -68,14 +68,14 @@ def worktree_tree(worktree: Worktree, known: Collection[str] = ()) -> Iterator[T
     with tempfile.TemporaryDirectory(prefix="mlflow-dvc-") as folder:
         copy = _Copy(worktree.toplevel, _options(folder), _beside(worktree, folder))
         tracked = _reveal(copy)
-        left_out = _add(copy, tracked, known)
+        left_out, untracked = _add(copy, tracked, known)
         tree = copy.write()
         # Not diff-files: it takes a file that was only touched for changed.
         unlike = copy.ask("-c", "diff.autoRefreshIndex=true", "diff", "-z", "--name-only",
                           "--no-ext-diff", "--no-relative",
                           "--ignore-submodules=untracked")  # fmt: skip
         left_out.update(dict.fromkeys(unlike, "it holds changes of its own"))
-        yield Tree(tree, copy.env, left_out)
+        yield Tree(tree, copy.env, left_out, untracked)
 
 
 def _reveal(copy: _Copy) -> set[str]:
@@ -88,21 +88,23 @@ def _reveal(copy: _Copy) -> set[str]:
     return {line[2:] for line in tagged}
 
 
-def _add(copy: _Copy, tracked: Collection[str], known: Collection[str]) -> dict[str, str]:
-    """Put what is on disk into the index; return what is too large for it."""
+def _add(
+    copy: _Copy, tracked: Collection[str], known: Collection[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Put what is on disk into the index; return what is left out, and what was not tracked."""
     top = copy.top
     changed = set(copy.ask("ls-files", "-z", "-m", "-d"))
     gone = {path for path in changed if not _on_disk(top, path)}
     wanted = {path for path in known if path not in tracked and _is_file(top, path)}
-    left_out = {path: _LARGE for path in wanted if _size(top, path) > MOST}
+    left_out = {path: _LARGE for path in wanted if _size(top, path) > codefiles.MOST}
     others = copy.ask("ls-files", "-z", "-o", "--exclude-standard")
-    rest = {path for path in others if path not in wanted and _is_file(top, path)}
-    chosen = codefiles.choose(top, rest, (), others=True)
-    left_out.update(dict.fromkeys(chosen.left, _LARGE))
+    untracked = [path for path in others if path not in wanted and _is_file(top, path)]
+    chosen, left = codefiles.choose(top, untracked, (), others=True)  # as for a snapshot
+    left_out.update(dict.fromkeys(left, _LARGE))
     copy.update("--force-remove", paths=gone)
-    added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen.paths]
+    added = [*sorted(changed - gone), *sorted(wanted - left_out.keys()), *chosen]
     copy.update("--add", "--remove", "--replace", paths=added)
-    return left_out
+    return left_out, frozenset({*wanted, *chosen})
 
 
 def _beside(worktree: Worktree, folder: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,9 +67,11 @@ class Revisions:
         What was read for others before and not used is let go.
         """
         self.trees.load(commits)
-        trees = [tree for commit in commits if (tree := self.trees.root(commit))]
-        rows = (row for tree in trees for row in self.trees.metadata(tree))
-        new = {blob for _, blob in rows if blob} - self._read
+        new: set[str] = set()
+        for tree in {self.trees.root(commit) for commit in commits} - {None}:
+            with suppress(GitError):  # whoever reads it is told
+                new.update(blob for _, blob in self.trees.metadata(str(tree)) if blob)
+        new -= self._read
         self.trees.forget()
         self.trees.read(new)
         self._read |= new

@@ -40,7 +40,7 @@ def test_what_was_hashed_in_time_is_kept_for_the_next_run(repo: Path) -> None:
     rounds = 0
     while look(repo, budget=0.15)["data/images"].status == "unknown":
         rounds += 1
-        assert rounds < 60
+        assert rounds < 400
     assert rounds > 0, "the machine hashed everything at once: nothing is shown"
 
 

@@ -52,7 +52,7 @@ def test_with_one_run_the_worktree_is_the_other_side(
     done = command("diff", two[1].run_id, "--exit-code", "--patch")
     assert done.code == 1
     assert (
-        "  added     fresh.py  +1 -0" in done.out
+        "  added     fresh.py  +1 -0  (untracked)" in done.out
         and "+++ b/fresh.py\n@@ -0,0 +1 @@\n+1" in done.out
     )
     assert command("diff", two[1].run_id).code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,19 @@ def rows(command: Command, *args: str) -> list[dict[str, Any]]:
 def test_a_commit_leads_to_its_runs_on_every_store(
     repo: Path, store: str, command: Command, git: Git
 ) -> None:
+    only = uuid.uuid4().hex  # other tests leave runs of the same commit on the servers
+    mlflow.set_experiment(only)
     first, second = train("first", 0.1, 3.0), train("second", 0.2, 2.0)
     for text in ("HEAD", "main", git("rev-parse", "--short", "HEAD")):
-        found = rows(command, text)
+        found = rows(command, text, "--experiment", only)
         assert {row["run_id"] for row in found} == {first, second}
         assert {(row["match"], row["how"]) for row in found} == {("exact", "started")}
     for text in ("data/train.csv", "178ba857", "data/images/cat.png", "data/images@main"):
-        assert {row["run_id"] for row in rows(command, text)} == {first, second}, text
-    assert rows(command, "0000000000") == []
+        assert {row["run_id"] for row in rows(command, text, "--experiment", only)} == {
+            first,
+            second,
+        }, text
+    assert rows(command, "0000000000", "--experiment", only) == []
 
 
 def test_the_table_shows_what_differs(repo: Path, tracking_sqlite: str, command: Command) -> None:

@@ -102,6 +102,19 @@ def test_a_dirty_run_is_its_snapshot(project: Path, git: Git) -> None:
     assert code(without(kept, "git.snapshot"), made()).same is True, "its tree is in a commit now"
 
 
+def test_the_providers_own_snapshot_is_compared(project: Path, git: Git) -> None:
+    first = made()
+    change_everything(project)
+    git("add", "new\nline.py")
+    run = made()
+    assert run.dirty and run.snapshot and run.tree
+    assert short(code(first, run)) == EVERYTHING
+    git("reset", "-q", "--hard")
+    (project / "net.py").unlink(missing_ok=True)
+    assert len(code(run).files) == len(EVERYTHING)
+    assert code(first).same is True
+
+
 def test_the_worktree_is_what_lies_on_disk(project: Path, git: Git) -> None:
     run = made()
     assert code(run).same is True
