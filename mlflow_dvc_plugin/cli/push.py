@@ -26,9 +26,9 @@ Examples:
 def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     """Share the code and the input data of runs.
 
-    A commit or snapshot that no branch of the Git remote holds is pushed under
-    refs/mlflow-dvc/snapshots/, where `mlflow-dvc restore` finds it in any clone. Data that the DVC
-    remote lacks is uploaded from the cache.
+    A commit or snapshot that the Git remote lacks is pushed under refs/mlflow-dvc/snapshots/, where
+    `mlflow-dvc restore` finds it in any clone. Data that the DVC remote lacks is uploaded from the
+    cache.
 
     RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
     models:/NAME@ALIAS.

@@ -43,7 +43,12 @@ Examples:
 @click.option("--deep", is_flag=True, help="Look for every file of every directory.")
 @click.option("--require", type=click.Choice(["only here", "reproducible"]), default="only here",
               show_default=True, help="Exit with 1 when a run's verdict is worse.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most the N newest runs.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="At most N runs, of experiments the newest.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one for each option
     runs: Sequence[str], experiments: Sequence[str], everything: bool, registered: bool,
