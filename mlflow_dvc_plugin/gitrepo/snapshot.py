@@ -65,10 +65,21 @@ def _index_copy(worktree: Worktree) -> Iterator[str]:
     try:
         index = os.path.join(scratch, "index")
         with contextlib.suppress(FileNotFoundError):  # nothing was ever added
-            shutil.copyfile(os.path.join(worktree.git_dir, "index"), index)
+            _copy_with_time(os.path.join(worktree.git_dir, "index"), index)
         yield index
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _copy_with_time(source: str, target: str) -> None:
+    """Copy the index, as old as it is: Git must see which files changed in the second it is of.
+
+    It takes their size and time for proof otherwise (Documentation/technical/racy-git.txt).
+    """
+    with open(source, "rb") as old, open(target, "wb") as new:
+        shutil.copyfileobj(old, new)
+        info = os.fstat(old.fileno())
+    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
 def commit_date(worktree: Worktree, commit: str, timeout: float) -> str:
@@ -111,12 +122,26 @@ def keep(common_dir: str, commit: str, timeout: float) -> None:
                 common_dir, *git, "config", "--local", f"gc.{REFERENCE}.{name}", "never",
                 timeout=timeout,
             )  # fmt: skip
-    _remove_if_old(os.path.join(common_dir, f"{REFERENCE}.lock"))
+    reference = os.path.join(common_dir, REFERENCE)
+    _remove_if_old(f"{reference}.lock")
+    if _first_line(reference) == commit.encode():
+        # Somebody emptied the reflogs, and Git notes nothing where a value stays. It is the entry
+        # that keeps a commit: the reference may go.
+        os.unlink(reference)
+    now = f"@{int(time.time())} +0000"  # whatever the environment says
     call_git(
         common_dir, *git, *_NO_HOOKS, "-c", "core.filesRefLockTimeout=5000", "update-ref",
         "--create-reflog", "-m", "snapshot", REFERENCE, commit,
-        timeout=max(timeout, _LEAST), env=_IDENTITY,
+        timeout=max(timeout, _LEAST), env=_IDENTITY | {"GIT_COMMITTER_DATE": now},
     )  # fmt: skip
+
+
+def _first_line(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.readline().strip()
+    except OSError:
+        return b""
 
 
 def _remove_if_old(path: str) -> None:
