@@ -61,7 +61,7 @@ def choose(
     first = sorted(loaded)
     store = _tracking_store(toplevel)
     rest = [
-        path for path in sorted(listed) if others and _is_code(path) and not path.startswith(store)
+        path for path in sorted(listed) if others and is_kept_kind(path) and not path.startswith(store)
     ]
     paths, left, total = [], [], 0
     for path in dict.fromkeys([*first, *rest]):
@@ -104,7 +104,8 @@ def _tracking_store(toplevel: str) -> tuple[str, ...]:
     return () if inside == "." or inside.startswith("../") else (f"{inside}/",)
 
 
-def _is_code(path: str) -> bool:
+def is_kept_kind(path: str) -> bool:
+    """Tell whether an untracked file of this name is kept although nothing has loaded it."""
     folder, name = posixpath.split(path.lower())
     if not name.endswith(_SUFFIXES) and not _NAMES.match(name) and not path.endswith(".dvc/config"):
         return False

@@ -31,6 +31,13 @@ def places(worktree: Worktree, commits: Iterable[str]) -> dict[str, Place]:
     return {one: _place(one, one in present, lacking, there, shallow) for one in ids}
 
 
+def held_by(worktree: Worktree, remote: str, commits: Iterable[str]) -> set[str]:
+    """Return those of the commits, all of them here, that the Git remote has now."""
+    ids = sorted(set(commits))
+    has = _On(worktree, gitremotes.ask(worktree, remote), ids, ids).has if ids else {}
+    return {one for one, answer in has.items() if answer is True}
+
+
 class _On:
     """What one remote has of the commits: ``has`` maps an id to yes, no, or why it is unknown."""
 

@@ -40,10 +40,11 @@ def remotes(worktree: Worktree) -> list[Remote]:
     """Ask every Git remote for what it has; one that does not answer says why. Raises GitError."""
     names = call_git(worktree.toplevel, "remote").decode(errors="surrogateescape").splitlines()
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda name: _ask(worktree, name), names))
+        return list(pool.map(lambda name: ask(worktree, name), names))
 
 
-def _ask(worktree: Worktree, name: str) -> Remote:
+def ask(worktree: Worktree, name: str) -> Remote:
+    """Ask one Git remote for what it has. Raises nothing."""
     try:
         out = call_git(
             worktree.toplevel, "ls-remote", "--quiet", "--end-of-options", name,

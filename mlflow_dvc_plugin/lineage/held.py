@@ -25,9 +25,9 @@ def judged(
     match = DIFFERS if known else EXACT
     if data and run.tags.get("dvc.status") != "modified":
         match = UNKNOWN
-    lacking = run.tags.get(INCOMPLETE)
-    if lacking is not None:
-        return UNKNOWN, (*known, f"its snapshot is not whole: {lacking}")
+    gaps = run.tags.get(INCOMPLETE)
+    if gaps is not None:
+        return UNKNOWN, (*known, f"its snapshot is not whole: {gaps}")
     return match, tuple(known)
 
 
@@ -45,6 +45,15 @@ def explained(run: Record, stated: Stated, path: str) -> str | None:
     if _produced(run, stated, path):
         return f"{path} (the run's own product)"
     return None
+
+
+def lacking(run: Record) -> list[str]:
+    """Return the paths that are not in the run's snapshot."""
+    try:
+        found = json.loads(run.tags.get(INCOMPLETE, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return list(map(str, found)) if isinstance(found, list) else []
 
 
 def only_data(paths: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
 from mlflow_dvc_plugin.gitrepo.snapshot import SHARED
+from mlflow_dvc_plugin.lineage.commits import held_by
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
@@ -68,15 +69,15 @@ def _push_code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> None
             done.problems.append(f"run {run.run_id}: its tree was dirty, and was not kept")
         else:
             wanted.append(run.code)
+    there = held_by(worktree, done.remote, wanted)
     for commit in dict.fromkeys(wanted):
-        held = call_git(
-            worktree.toplevel, "for-each-ref", f"--contains={commit}", f"refs/remotes/{done.remote}"
-        )
-        (done.there if held else done.code).append(commit)
+        (done.there if commit in there else done.code).append(commit)
     if done.code:
         # Git LFS uploads in the user's pre-push; ours has nothing left to do.
+        # Whatever the user's settings add to a push: it sends these commits, and nothing else.
         call_git(
-            worktree.toplevel, "push", "--quiet", "--end-of-options", done.remote,
+            worktree.toplevel, "-c", f"remote.{done.remote}.mirror=false", "push", "--quiet",
+            "--no-follow-tags", "--recurse-submodules=no", "--end-of-options", done.remote,
             *(f"{commit}:{SHARED}{commit}" for commit in done.code),
             timeout=_TIMEOUT, env={"MLFLOW_DVC_SKIP_HOOKS": "1"},
         )  # fmt: skip
