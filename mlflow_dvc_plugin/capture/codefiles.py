@@ -61,7 +61,9 @@ def choose(
     first = sorted(loaded)
     store = _tracking_store(toplevel)
     rest = [
-        path for path in sorted(listed) if others and is_kept_kind(path) and not path.startswith(store)
+        path
+        for path in sorted(listed)
+        if others and is_kept_kind(path) and not path.startswith(store)
     ]
     paths, left, total = [], [], 0
     for path in dict.fromkeys([*first, *rest]):
@@ -97,7 +99,7 @@ def _tracking_store(toplevel: str) -> tuple[str, ...]:
     """Return the folder of MLflow's file store inside the worktree, when that is where it is."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")  # set by mlflow.set_tracking_uri() too
     parts = urlsplit(uri)
-    if not uri or len(parts.scheme) > 1 and parts.scheme != "file":
+    if not uri or (len(parts.scheme) > 1 and parts.scheme != "file"):
         return ()
     path = url2pathname(parts.path) if parts.scheme == "file" else uri
     inside = os.path.relpath(os.path.realpath(path), toplevel).replace(os.sep, "/")

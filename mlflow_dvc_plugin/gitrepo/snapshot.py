@@ -28,6 +28,7 @@ _IDENTITY = {
 }
 _SCRATCH = "snapshot-"
 _STALE = 3600.0  # seconds
+_PAUSE, _PATIENCE = 0.02, 1.0  # seconds
 _LEAST = 2.0  # seconds: a Git that is killed while it writes a reference leaves a lock
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
@@ -116,12 +117,7 @@ def is_kept(common_dir: str, commit: str) -> bool:
 def keep(common_dir: str, commit: str, timeout: float) -> None:
     """Let the repository keep the commit for good. Raises GitError."""
     git = (f"--git-dir={common_dir}",)
-    if not _never_expires(common_dir):
-        for name in ("reflogExpire", "reflogExpireUnreachable"):
-            call_git(
-                common_dir, *git, "config", "--local", f"gc.{REFERENCE}.{name}", "never",
-                timeout=timeout,
-            )  # fmt: skip
+    _let_it_not_expire(common_dir, timeout)
     reference = os.path.join(common_dir, REFERENCE)
     _remove_if_old(f"{reference}.lock")
     if _first_line(reference) == commit.encode():
@@ -134,6 +130,27 @@ def keep(common_dir: str, commit: str, timeout: float) -> None:
         "--create-reflog", "-m", "snapshot", REFERENCE, commit,
         timeout=max(timeout, _LEAST), env=_IDENTITY | {"GIT_COMMITTER_DATE": now},
     )  # fmt: skip
+
+
+def _let_it_not_expire(common_dir: str, timeout: float) -> None:
+    """Say so in the repository's configuration. Raises GitError.
+
+    Git does not wait for the lock of that file: the first runs of a sweep all want it at once.
+    """
+    end = time.monotonic() + min(timeout, _PATIENCE)
+    while not _never_expires(common_dir):
+        try:
+            for name in ("reflogExpire", "reflogExpireUnreachable"):
+                call_git(
+                    common_dir, f"--git-dir={common_dir}", "config", "--local",
+                    f"gc.{REFERENCE}.{name}", "never", timeout=timeout,
+                )  # fmt: skip
+        except GitError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _first_line(path: str) -> bytes:
