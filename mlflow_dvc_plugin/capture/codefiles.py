@@ -12,6 +12,8 @@ import re
 import stat
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 MOST = 10**6  # bytes of one file
 _MOST_IN_ALL = 10 * 10**6
@@ -57,14 +59,20 @@ def choose(
     """
     listed = set(untracked or ())
     first = sorted(loaded)
-    rest = sorted(path for path in listed if others and _is_code(path)) if others else []
+    store = _tracking_store(toplevel)
+    rest = [
+        path
+        for path in sorted(listed)
+        if others and is_kept_kind(path) and not path.startswith(store)
+    ]
     paths, left, total = [], [], 0
     for path in dict.fromkeys([*first, *rest]):
         size = _size(toplevel, path)
         if size is None:
             continue
         total += size
-        if path not in listed or _is_secret(path) or size > MOST or total > _MOST_IN_ALL:
+        fits = size <= MOST and total <= _MOST_IN_ALL and can_be_kept(toplevel, path)
+        if path not in listed or _is_secret(path) or not fits:
             left.append(path)
             total -= size
         else:
@@ -72,7 +80,34 @@ def choose(
     return Chosen(paths, left if untracked is not None else [*left, "untracked files"])
 
 
-def _is_code(path: str) -> bool:
+def can_be_kept(toplevel: str, path: str) -> bool:
+    """Tell whether Git can read what is there: no pipe or socket, and no file of somebody else's.
+
+    What has gone can be kept as such.
+    """
+    full = os.path.join(toplevel, path)
+    try:
+        mode = os.lstat(full).st_mode
+    except OSError:
+        return True
+    if stat.S_ISREG(mode):
+        return os.access(full, os.R_OK)
+    return stat.S_ISLNK(mode) or stat.S_ISDIR(mode)
+
+
+def _tracking_store(toplevel: str) -> tuple[str, ...]:
+    """Return the folder of MLflow's file store inside the worktree, when that is where it is."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")  # set by mlflow.set_tracking_uri() too
+    parts = urlsplit(uri)
+    if not uri or (len(parts.scheme) > 1 and parts.scheme != "file"):
+        return ()
+    path = url2pathname(parts.path) if parts.scheme == "file" else uri
+    inside = os.path.relpath(os.path.realpath(path), toplevel).replace(os.sep, "/")
+    return () if inside == "." or inside.startswith("../") else (f"{inside}/",)
+
+
+def is_kept_kind(path: str) -> bool:
+    """Tell whether an untracked file of this name is kept although nothing has loaded it."""
     folder, name = posixpath.split(path.lower())
     if not name.endswith(_SUFFIXES) and not _NAMES.match(name) and not path.endswith(".dvc/config"):
         return False

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import kept
 from mlflow_dvc_plugin.capture.code import stat_key
-from mlflow_dvc_plugin.capture.codefiles import choose
+from mlflow_dvc_plugin.capture.codefiles import can_be_kept, choose
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import Status
@@ -68,12 +68,16 @@ class Snapshots:
         left = [*chosen.left, *differs.hidden, *status.inside]
         left += [] if kind == "code" else differs.loaded
         began = time.time_ns()
-        paths = [*status.changed, *chosen.paths]
+        unfit = {path for path in status.changed if not can_be_kept(worktree.toplevel, path)}
+        left += unfit
+        paths = [*(path for path in status.changed if path not in unfit), *chosen.paths]
         identity, newest = _identity(worktree, status.commit, paths)
         key = (kind, sorted(set(left)), identity)
         known = self._last.get(worktree.toplevel)
         if known and known[0] == key and newest < known[1] - _SETTLED:
-            return known[2]
+            # A notebook lives long: its last snapshot may have been dropped since.
+            if repository.is_kept(_home(worktree), known[2].commit):
+                return known[2]
         if not new:
             return None
         made = _make(worktree, status.commit, paths, sorted(set(left)), deadline)
@@ -110,7 +114,7 @@ def _make(
     tree = repository.write_tree(worktree, add, gone, deadline.remaining())
     home = _home(worktree)
     commit = kept.known(home, head, tree)
-    if commit is None:
+    if commit is None or not repository.is_kept(home, commit):  # which may be gone by now
         date = repository.commit_date(worktree, head, deadline.remaining()) if head else "0 +0000"
         commit = repository.commit_tree(worktree, tree, head, date, deadline.remaining())
     if not repository.is_kept(home, commit):

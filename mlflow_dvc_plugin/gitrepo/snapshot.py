@@ -28,6 +28,7 @@ _IDENTITY = {
 }
 _SCRATCH = "snapshot-"
 _STALE = 3600.0  # seconds
+_PAUSE, _PATIENCE = 0.02, 1.0  # seconds
 _LEAST = 2.0  # seconds: a Git that is killed while it writes a reference leaves a lock
 
 
@@ -64,10 +65,21 @@ def _index_copy(worktree: Worktree) -> Iterator[str]:
     try:
         index = os.path.join(scratch, "index")
         with contextlib.suppress(FileNotFoundError):  # nothing was ever added
-            shutil.copyfile(os.path.join(worktree.git_dir, "index"), index)
+            _copy_with_time(os.path.join(worktree.git_dir, "index"), index)
         yield index
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _copy_with_time(source: str, target: str) -> None:
+    """Copy the index, as old as it is: Git must see which files changed in the second it is of.
+
+    It takes their size and time for proof otherwise (Documentation/technical/racy-git.txt).
+    """
+    with open(source, "rb") as old, open(target, "wb") as new:
+        shutil.copyfileobj(old, new)
+        info = os.fstat(old.fileno())
+    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
 def commit_date(worktree: Worktree, commit: str, timeout: float) -> str:
@@ -104,18 +116,48 @@ def is_kept(common_dir: str, commit: str) -> bool:
 def keep(common_dir: str, commit: str, timeout: float) -> None:
     """Let the repository keep the commit for good. Raises GitError."""
     git = (f"--git-dir={common_dir}",)
-    if not _never_expires(common_dir):
-        for name in ("reflogExpire", "reflogExpireUnreachable"):
-            call_git(
-                common_dir, *git, "config", "--local", f"gc.{REFERENCE}.{name}", "never",
-                timeout=timeout,
-            )  # fmt: skip
-    _remove_if_old(os.path.join(common_dir, f"{REFERENCE}.lock"))
+    _let_it_not_expire(common_dir, timeout)
+    reference = os.path.join(common_dir, REFERENCE)
+    _remove_if_old(f"{reference}.lock")
+    if _first_line(reference) == commit.encode():
+        # Somebody emptied the reflogs, and Git notes nothing where a value stays. It is the entry
+        # that keeps a commit: the reference may go.
+        os.unlink(reference)
+    now = f"@{int(time.time())} +0000"  # whatever the environment says
     call_git(
         common_dir, *git, *NO_HOOKS, "-c", "core.filesRefLockTimeout=5000", "update-ref",
         "--create-reflog", "-m", "snapshot", REFERENCE, commit,
-        timeout=max(timeout, _LEAST), env=_IDENTITY,
+        timeout=max(timeout, _LEAST), env=_IDENTITY | {"GIT_COMMITTER_DATE": now},
     )  # fmt: skip
+
+
+def _let_it_not_expire(common_dir: str, timeout: float) -> None:
+    """Say so in the repository's configuration. Raises GitError.
+
+    Git does not wait for the lock of that file: the first runs of a sweep all want it at once.
+    """
+    end = time.monotonic() + min(timeout, _PATIENCE)
+    while not _never_expires(common_dir):
+        try:
+            for name in ("reflogExpire", "reflogExpireUnreachable"):
+                call_git(
+                    common_dir, f"--git-dir={common_dir}", "config", "--local",
+                    f"gc.{REFERENCE}.{name}", "never", timeout=timeout,
+                )  # fmt: skip
+        except GitError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _first_line(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.readline().strip()
+    except OSError:
+        return b""
 
 
 def _remove_if_old(path: str) -> None:

@@ -6,9 +6,10 @@ by its tree, which its tags name and its snapshot keeps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mlflow_dvc_plugin.capture.codefiles import is_kept_kind
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.held import explained, judged, only_data
@@ -17,6 +18,7 @@ from mlflow_dvc_plugin.lineage.record import TREE, Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 from mlflow_dvc_plugin.tags import COMMIT
 
+_NOTED = 3  # runs that a commit nearly holds
 _NOT_HERE = "dirty, and its tree is not here"
 
 
@@ -47,6 +49,19 @@ def commits_of_range(toplevel: str, text: str) -> list[str]:
     except GitError as error:
         raise MlflowDvcError(f"there is no range '{text}' here", "git fetch --all") from error
     return out.decode().split()
+
+
+def _tree_of(run: Record) -> str | None:
+    """Return the tree to compare with: a snapshot that lacks something is not the run's tree."""
+    return run.snapshot if run.incomplete else run.tree
+
+
+def _note_other(run: Record, parent: str, paths: Sequence[str], answer: Answer) -> None:
+    """Say of some runs that have the right parent why the commit does not hold them."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    said = f"was made from a dirty tree on {parent[:10]} and differs in {paths[0]}{more}"
+    if sum("from a dirty tree on" in note for note in answer.notes) < _NOTED:
+        answer.notes.append(f"run {run.run_id} {said}")
 
 
 class Ahead:
@@ -82,13 +97,13 @@ class Ahead:
             return UNKNOWN, ("its tags do not say whether it was dirty",)
         if run.dirty is False:
             return judged(run, (), None)
-        found = self._differences(run.tree, commit)
+        found = self._differences(_tree_of(run), commit)
         if found is None:
             return UNKNOWN, (_NOT_HERE,)
         return judged(run, [path for _, path in found], None)
 
     def _before(self, run: Record, commit: Commit, parent: str, answer: Answer) -> Iterator[Hit]:
-        found = self._differences(run.tree, commit)
+        found = self._differences(_tree_of(run), commit)
         if found is None:
             answer.gaps[f"run {run.run_id}"] = (
                 f"made from a dirty tree on {parent[:10]}, and its tree is not here: whether "
@@ -101,6 +116,9 @@ class Ahead:
             stated = self._revisions.at(commit.id) if unclean else None
             match, differs = judged(run, [str(text) for text in texts], stated)
             yield Hit(run, "before", match, differs, commit.id)
+            return
+        other = [path for (_, path), text in zip(found, texts, strict=True) if text is None]
+        _note_other(run, parent, other, answer)
 
     def _differences(self, tree: str | None, commit: Commit) -> tuple[tuple[str, str], ...] | None:
         """Return (status, path) from the run's tree to the commit's, None when it is not here."""
@@ -123,6 +141,10 @@ class Ahead:
         self, run: Record, commit: Commit, parent: str, status: str, path: str
     ) -> str | None:
         """Say why the commit holds the run although this path differs; None when it does not."""
+        if path in run.incomplete:
+            return f"{path} (not in the run's snapshot)"
+        if status == "A" and run.tags.get("git.untracked") and not is_kept_kind(path):
+            return f"{path} (new in the commit; a snapshot keeps no such file)"
         if status == "D":
             known = self._tracked(parent)
             if known is not None and path not in known:

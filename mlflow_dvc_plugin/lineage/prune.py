@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from mlflow_dvc_plugin.gitrepo import snapshot as repository
 from mlflow_dvc_plugin.lineage.record import SNAPSHOT
 from mlflow_dvc_plugin.lineage.store import every_experiment_id, search
 
+_SECONDS = 10.0
 _QUERY = f"tags.`{SNAPSHOT}` != ''"
 
 
@@ -39,4 +41,18 @@ def prune(client: Any, worktree: Worktree, *, strangers: bool, dry_run: bool) ->
     if drop and not dry_run:
         repository.forget(worktree.common_dir, set(drop))
         kept.forget(worktree.common_dir, set(drop))
+        again = _taken_again(client, everywhere, worktree, drop)
+        used += again
+        drop = [one for one in drop if one not in again]
     return Pruned(tuple(drop), tuple(used), () if strangers else tuple(unknown))
+
+
+def _taken_again(
+    client: Any, everywhere: Sequence[str], worktree: Worktree, dropped: Sequence[str]
+) -> list[str]:
+    """Keep those of them again that a run has come to share meanwhile, and return them."""
+    alive = {run.snapshot for run in search(client, everywhere, _QUERY)}
+    again = [one for one in dropped if one in alive]
+    for commit in again:
+        repository.keep(worktree.common_dir, commit, _SECONDS)
+    return again

@@ -85,8 +85,10 @@ def _push_code(worktree: Worktree, remote: str, commits: Iterable[str], done: Pu
     new = [commit for commit in wanted if commit not in there]
     if new:
         # Git LFS uploads in the user's pre-push; ours has nothing left to do.
+        # Whatever the user's settings add to a push: it sends these commits, and nothing else.
         call_git(
-            worktree.toplevel, "push", "--quiet", "--end-of-options", remote,
+            worktree.toplevel, "-c", f"remote.{remote}.mirror=false", "push", "--quiet",
+            "--no-follow-tags", "--recurse-submodules=no", "--end-of-options", remote,
             *(f"{commit}:{SHARED}{commit}" for commit in new), timeout=_TIMEOUT, env=NO_OWN_HOOKS,
         )  # fmt: skip
     done.there += [commit for commit in wanted if commit in there]
