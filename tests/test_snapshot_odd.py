@@ -27,7 +27,6 @@ def test_an_edit_within_the_second_of_the_index_is_kept(
     (repo / "conf.yaml").write_text("rate: 0.1\n")
     git("add", "conf.yaml")
     git("commit", "-qm", "conf")
-    now = time.time_ns() // 10**9 * 10**9
     (repo / "train.py").write_text("dirty\n")
     while True:  # all within one second
         (repo / "conf.yaml").write_text("rate: 0.2\n")

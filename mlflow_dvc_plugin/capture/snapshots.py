@@ -74,10 +74,10 @@ class Snapshots:
         identity, newest = _identity(worktree, status.commit, paths)
         key = (kind, sorted(set(left)), identity)
         known = self._last.get(worktree.toplevel)
-        if known and known[0] == key and newest < known[1] - _SETTLED:
-            # A notebook lives long: its last snapshot may have been dropped since.
-            if repository.is_kept(_home(worktree), known[2].commit):
-                return known[2]
+        same = known and known[0] == key and newest < known[1] - _SETTLED
+        # A notebook lives long: its last snapshot may have been dropped since.
+        if known and same and repository.is_kept(_home(worktree), known[2].commit):
+            return known[2]
         if not new:
             return None
         made = _make(worktree, status.commit, paths, sorted(set(left)), deadline)

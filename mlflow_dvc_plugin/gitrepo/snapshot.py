@@ -144,7 +144,7 @@ def _let_it_not_expire(common_dir: str, timeout: float) -> None:
                     common_dir, f"--git-dir={common_dir}", "config", "--local",
                     f"gc.{REFERENCE}.{name}", "never", timeout=timeout,
                 )  # fmt: skip
-        except GitError:
+        except GitError:  # noqa: PERF203 - it asks again
             if time.monotonic() > end:
                 raise
             time.sleep(_PAUSE)

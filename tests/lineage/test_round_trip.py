@@ -17,7 +17,7 @@ from snapshotting import NOT_KEPT, files_in, make_dirty
 
 from lineage.making import made
 
-Kind = Callable[[Path, Git], Path]
+Kind = Callable[[Path, Git], None]
 
 
 def ask(*args: str, cwd: Path | None = None, codes: tuple[int, ...] = (0,)) -> Any:
