@@ -68,7 +68,7 @@ def test_a_server_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
     runs = [old_run(git("rev-parse", "HEAD"), "train.py", experiment) for _ in range(110)]
     use_store(line.uri)
     with pytest.raises(MlflowDvcError, match="cannot be used") as caught:
-        filled("cut", tick=lambda done, total: line.cut())
+        filled("cut", progress=lambda what, done, total: line.cut())
     assert caught.value.hint
     use_store(mlflow_server)
     tagged = [one for one in runs if ours(run(one))]

@@ -85,7 +85,7 @@ def test_a_missing_object_is_named_with_each_place_that_was_tried(
     value = run.tags["dvc.data.train.csv"]
     (repo.parent / f"remote/files/md5/{value[:2]}/{value[2:]}").unlink()
     code, out, err = verb(run.run_id)
-    assert code == 1 and err.startswith("hint: the code alone")
+    assert code == 1 and err.startswith("hint: mlflow-dvc restore ")
     assert f"missing: data/train.csv ({value})\n  tried the cache" in out
     assert "  tried DVC remote 'local': not there\n" in out
     assert "nothing was brought back" in out and not beside(repo, run).exists()
