@@ -43,13 +43,17 @@ def make_dirty(repo: Path, git: Git) -> None:
     (repo / "new").mkdir()
     (repo / "new/code.py").write_text("new = 1\n")
     (repo / "new/conf.yaml").write_text("rate: 0.1\n")
-    for name in ("ignored.py", "run.log", "result.csv", ".env", "aws-credentials.json", "x.pem"):
+    (repo / "new/tokenizer.json").write_text("{}\n")
+    for name in NOT_KEPT:
         (repo / name).write_text("not for the snapshot\n")
     (repo / "mlruns").mkdir()
     (repo / "mlruns/meta.yaml").write_text("a: 1\n")
 
 
-NOT_KEPT = {"ignored.py", "run.log", "result.csv", ".env", "aws-credentials.json", "x.pem"}
+NOT_KEPT = {
+    "ignored.py", "run.log", "result.csv", ".env", "aws-credentials.json", "x.pem", "kaggle.json",
+    "hf_token.json", "api-keys.yaml", "service-account.json",
+}  # fmt: skip
 
 
 def files_in(folder: Path) -> dict[str, tuple[str, str]]:

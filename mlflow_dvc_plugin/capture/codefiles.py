@@ -37,7 +37,8 @@ _FOLDERS = frozenset({
 _DVC_OWN = re.compile(r"(?:.*/)?\.dvc/(?!config\Z|plots/)")
 _SECRET = re.compile(
     r"\.env.*|.*\.(?:pem|key|p12|pfx|jks|kdbx|keystore)|.*(?:credential|secret|passw).*|id_.*"
-    r"|\.(?:netrc|npmrc|pypirc|pgpass|htpasswd)|config\.local"
+    r"|\.(?:netrc|npmrc|pypirc|pgpass|htpasswd)|config\.local|kaggle\.json|.*service[-_]?account.*"
+    r"|(?:.*[-_.])?(?:api[-_]?)?(?:token|key)s?\.(?:json|ya?ml|toml|ini|cfg|conf)"
 )
 
 
