@@ -25,8 +25,8 @@ def command(dry_run: bool, strangers: bool, as_json: bool) -> int:
     """Drop the snapshots of deleted runs.
 
     A snapshot keeps the tree of a run that was started with uncommitted changes. One that an active
-    run names is never dropped. Those that no run of this store names stay as well: their runs may
-    be in another store. Git frees the space at its next garbage collection.
+    run or a registered model needs is never dropped. Those that no run of this store names stay as
+    well: their runs may be in another store. Git frees the space at its next garbage collection.
     """
     from mlflow_dvc_plugin import gitdir
     from mlflow_dvc_plugin.lineage.prune import prune

@@ -138,3 +138,16 @@ def test_a_snapshot_of_another_store_stays_unless_asked_for(
     assert not (dirty / ".git/MLFLOW_RUN_HEAD").exists()
     git("gc", "-q", "--prune=now")
     assert _is_gone(str(runs[1].snapshot))
+
+
+def test_the_snapshot_of_a_registered_model_stays(dirty: Path, git: Git) -> None:
+    import mlflow
+
+    run = made()
+    client = mlflow.MlflowClient()
+    client.create_registered_model("wine")
+    client.create_model_version("wine", f"runs:/{run.run_id}/model", run.run_id)
+    mlflow.delete_run(run.run_id)
+    assert cli("prune", "--strangers")[1].startswith("0 snapshots dropped, 1 in use")
+    client.delete_model_version("wine", "1")
+    assert cli("prune")[1].startswith("1 snapshot dropped, 0 in use")
