@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_dvc_plugin.cli import VERBS
+from mlflow_dvc_plugin.cli import VERBS, main
 
 from .conftest import Command
 
@@ -27,6 +28,16 @@ def test_help_has_an_example_for_every_verb(command: Command, verb: str) -> None
     done = command(verb, "--help")
     assert done.code == 0
     assert f"  mlflow-dvc {verb}" in done.out.partition("Examples:")[2].replace('"$(', "  ")
+
+
+def test_a_command_leaves_the_collection_of_garbage_as_it_was() -> None:
+    usual = gc.get_threshold()
+    try:
+        for before in (usual, (0, 10, 10), (100_000, 7, 7)):
+            gc.set_threshold(*before)
+            assert main(["--version"]) == 0 and gc.get_threshold() == before
+    finally:
+        gc.set_threshold(*usual)
 
 
 def test_no_verb_shows_the_help(command: Command) -> None:
