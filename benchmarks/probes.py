@@ -153,10 +153,7 @@ def dvc(rounds: int) -> Samples:
     def command() -> None:
         _run([sys.executable, "-m", "dvc", "data", "status", "--json"])
 
-    variants = {
-        "Repo().data_status()": timed(library),
-        "dvc data status --json": timed(command),
-    }
+    variants = {"Repo().data_status()": timed(library), "dvc data status --json": timed(command)}
     library()  # DVC's first look hashes everything
     return interleave(variants, rounds, warm_up=0)
 
@@ -248,12 +245,5 @@ def _run(command: list[str]) -> None:
 
 
 PROBES: dict[str, Callable[[int], Samples]] = {
-    "warm": warm,
-    "burst": burst,
-    "dirty": dirty,
-    "fluent": fluent,
-    "cold": cold,
-    "first": first,
-    "dvc": dvc,
-    "allocated": allocated,
+    probe.__name__: probe for probe in (allocated, burst, cold, dirty, dvc, first, fluent, warm)
 }
