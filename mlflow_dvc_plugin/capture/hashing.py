@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mlflow_dvc_plugin.capture.deadline import Deadline
 
@@ -58,14 +58,23 @@ def identity(info: os.stat_result) -> str:
 
 def directory_hash(files: Iterable[tuple[str, str]]) -> str:
     """Return DVC's hash of a directory from its (relative POSIX path, md5) pairs."""
-    digest = hashlib.md5(b"[", usedforsecurity=False)
-    separator = ""
-    for relpath, md5 in sorted(files):
-        entry = f'{separator}{{"md5": "{md5}", "relpath": {quoted(relpath)}}}'
-        digest.update(entry.encode())
-        separator = ", "
-    digest.update(b"]")
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in _listing(files):
+        digest.update(part)
     return digest.hexdigest() + ".dir"
+
+
+def directory_listing(files: Iterable[tuple[str, str]]) -> bytes:
+    """Return the bytes that :func:`directory_hash` is the hash of: DVC's ``.dir`` object."""
+    return b"".join(_listing(files))
+
+
+def _listing(files: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    separator = "["
+    for relpath, md5 in sorted(files):
+        yield f'{separator}{{"md5": "{md5}", "relpath": {quoted(relpath)}}}'.encode()
+        separator = ", "
+    yield b"]" if separator != "[" else b"[]"
 
 
 def quoted(text: str) -> str:

@@ -220,6 +220,6 @@ def _absolute(toplevel: str, path: str) -> str:
     return os.path.join(toplevel, path) if path else toplevel
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return an error's text as one short line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,7 +1,8 @@
 """Get a run's objects into the cache: from another cache of the repository, or a DVC remote.
 
-With today's configuration. An object is read before it is believed, and a directory's listing
-before its members are asked for.
+With today's configuration; what no remote has and is imported comes from where it was imported
+from. An object is read before it is believed, and a directory's listing before its members are
+asked for.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage import imports
 from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.storage import Progress, counter, look_up, unreachable
 
+Source = Callable[[Need], "imports.Source | None"]  # where a piece is imported from, if it is
 _VERSIONED = "it keeps files by their names, not by hash: restore --only code, and dvc pull there"
 
 
@@ -49,16 +52,19 @@ class Gathered:
 class Gatherer:
     """Brings the objects of one DVC repository; with ``dry_run`` it only asks for them."""
 
-    def __init__(self, store: Store, shelf: Shelf, progress: Progress, *, dry_run: bool) -> None:
+    def __init__(
+        self, store: Store, shelf: Shelf, source_of: Source, progress: Progress, *, dry_run: bool
+    ) -> None:
         self._store = store
         self._shelf = shelf
+        self._source_of = source_of
         self._progress = progress
         self._dry_run = dry_run
         self._remotes: dict[str, Remote | str] = {}
         self._listings = Listings(store)
         self.result = Gathered()
 
-    def gather(self, needs: Iterable[Need]) -> Gathered:
+    def gather(self, needs: Sequence[Need]) -> Gathered:
         """Get all that is not in the cache; what cannot be had is in ``missing``."""
         groups: dict[tuple[bool, str | None], dict[str, str]] = {}
         for need in needs:
@@ -70,7 +76,44 @@ class Gatherer:
                 if name.endswith(".dir"):
                     inside.update(self._members(name, path, legacy, own))
             self._bring(inside, legacy, own)
+        for need in needs if self.result.missing else ():
+            origin = self._source_of(need)
+            lost = self._lost(need) if origin else []
+            if origin and lost:
+                self._import(need, origin, lost)
         return self.result
+
+    def _lost(self, need: Need) -> list[Missing]:
+        names = {need.hash} | self.result.inside.get(need.hash, set())
+        return [one for one in self.result.missing if one.hash in names]
+
+    def _import(self, need: Need, origin: imports.Source, lost: list[Missing]) -> None:
+        """Ask the repository that the piece is imported from."""
+        names = {need.hash}
+        try:
+            if self._dry_run:
+                self.result.count += imports.count(origin)
+            else:
+                with _scratch(self._shelf.folder, self._dry_run) as scratch:
+                    names, size = imports.bring(need, origin, self._shelf, scratch, self._count)
+                self.result.size += size
+                self.result.count += len(names)
+        except MlflowDvcError as error:
+            here = {id(one) for one in lost}
+            self.result.missing = [
+                replace(one, tried=(*one.tried, f"{origin}: {error.message}"))
+                if id(one) in here
+                else one
+                for one in self.result.missing
+            ]
+            return
+        self.result.absent |= names
+        self.result.missing = [one for one in self.result.missing if one not in lost]
+        if not self._dry_run and need.hash.endswith(".dir"):
+            self.result.inside[need.hash] = names - {need.hash}
+
+    def _count(self, total: int) -> Callable[[], None]:
+        return counter(self._progress, "downloading imported files", total)
 
     def _members(
         self, name: str, path: str, legacy: bool, own: str | None

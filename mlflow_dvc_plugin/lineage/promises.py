@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from mlflow_dvc_plugin.capture.broken import MetadataError
-from mlflow_dvc_plugin.capture.yamlfile import parse
 from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.lineage.imports import source_of
 from mlflow_dvc_plugin.lineage.needs import Need, Needs
 from mlflow_dvc_plugin.lineage.objects import Objects
 from mlflow_dvc_plugin.lineage.origin import foreign
@@ -132,10 +131,13 @@ def _object(run: Record, need: Need, evidence: Evidence) -> Place:
     place = evidence.objects.place(one)
     if place.verdict in ("reproducible", "unknown"):
         return place
-    source = _imported_from(need, evidence)
+    stated = evidence.stated
+    source = source_of(evidence.toplevel, stated, need) if stated else None
     if source:
-        why = f"imported from {source}: whether that still has it is not known"
-        return replace(place, away=None, reason=why, hint="dvc update, or dvc fetch", judged=None)
+        why = f"imported from {source.url}: whether that still has it is not known"
+        verb = "push" if place.here else "restore --dry-run"  # which asks that repository
+        hint = f"mlflow-dvc {verb} {run.run_id}"
+        return replace(place, away=None, reason=why, hint=hint, judged=None)
     remote = run.tags.get("dvc.remote")
     if remote and not place.where:
         why = f"there is no DVC remote here; the run's was {remote}"
@@ -155,22 +157,3 @@ def _kept_by_git(code: str | None, need: Need, evidence: Evidence) -> Place | No
         return None
     same = hashlib.md5(data, usedforsecurity=False).hexdigest() == need.hash
     return evidence.commits[code] if same else None
-
-
-def _imported_from(need: Need, evidence: Evidence) -> str | None:
-    """Return the URL of the repository that the data is imported from: DVC never pushes such."""
-    if evidence.stated is None:
-        return None
-    output = evidence.stated.holder(need.path)
-    if output is None or not output.source.endswith(".dvc"):
-        return None
-    try:
-        name = f"{evidence.stated.commit}:{output.source}"
-        document = parse(call_git(evidence.toplevel, "cat-file", "blob", name))
-    except (GitError, MetadataError):
-        return None
-    deps = document.get("deps") if isinstance(document, dict) else None
-    for dep in deps or ():
-        if isinstance(dep, dict) and isinstance(dep.get("repo"), dict):
-            return str(dep["repo"].get("url"))
-    return None

@@ -31,7 +31,7 @@ class RunData:
             revisions = Revisions(part.worktree.toplevel)
             self.needs = self._wanted(run, revisions, how, outcome)
             objects = [need for need in without_inner(self.needs) if need.kept]
-            self.stock.gather(objects, part.states, progress, dry_run=how.dry_run)
+            self.stock.gather(objects, self.stated, progress, dry_run=how.dry_run)
             found = self.stock.gathered
             outcome.missing += found.missing
             outcome.fetched += found.count
@@ -78,9 +78,10 @@ class RunData:
         """Return the bytes of what is not here, None when the metadata does not tell."""
         total = 0
         found = self.stock.gathered
+        lost = {one.hash for one in found.missing}
         for need in objects:
             parts = found.inside.get(need.hash, {need.hash})
-            lacking = parts & found.absent
+            lacking = (parts & found.absent) - lost
             out = self.stated.outputs.get(need.path)
             if not lacking:
                 continue

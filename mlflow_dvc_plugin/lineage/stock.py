@@ -7,14 +7,16 @@ import posixpath
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing
+from mlflow_dvc_plugin.lineage.imports import source_of
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.revision import above
+from mlflow_dvc_plugin.lineage.revision import Stated, above
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.sync.stores import store_of
@@ -35,15 +37,20 @@ class Stock:
         return shelf.folder if shelf else None
 
     def gather(
-        self, needs: Iterable[Need], commit: str | None, progress: Progress, *, dry_run: bool
+        self, needs: Iterable[Need], stated: Stated, progress: Progress, *, dry_run: bool
     ) -> None:
-        """Get all objects into the caches; what cannot be had is in ``gathered.missing``."""
+        """Get all objects into the caches; what cannot be had is in ``gathered.missing``.
+
+        ``stated`` is what the commit states that the data came from, an empty one where it is not
+        here.
+        """
+        source = partial(source_of, self.worktree.toplevel, stated)
         by_root: dict[str, list[Need]] = {}
         for need in needs:
             by_root.setdefault(need.root, []).append(need)
         for root, mine in sorted(by_root.items()):
             try:
-                store = store_of(self.worktree, root, commit or "HEAD")
+                store = store_of(self.worktree, root, stated.commit or "HEAD")
             except MlflowDvcError as error:
                 lost = [Missing(need.path, need.hash, (error.message,)) for need in mine]
                 self.gathered.missing += lost
@@ -54,8 +61,8 @@ class Stock:
             folder = store.cache_dir or self._own(main, root)
             self.shelves[root] = Shelf(folder, main, site)
             self.links[root] = config.links
-            found = Gatherer(store, self.shelves[root], progress, dry_run=dry_run).gather(mine)
-            self._add(found)
+            gatherer = Gatherer(store, self.shelves[root], source, progress, dry_run=dry_run)
+            self._add(gatherer.gather(mine))
 
     def _own(self, main: str, root: str) -> str:
         """Return the repository's own cache, that of the main worktree where there is one.

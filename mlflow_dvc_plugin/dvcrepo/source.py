@@ -1,0 +1,84 @@
+"""The other repository that an import (``dvc import``) comes from, read through DVC itself."""
+
+from __future__ import annotations
+
+import copy
+import os
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from mlflow_dvc_plugin.dvcrepo.reading import dvc_quiet, first_line
+from mlflow_dvc_plugin.errors import MlflowDvcError
+
+_CAUSES = 3
+
+
+def count(repo: Mapping[str, Any], path: str) -> int:
+    """Return how many files an import names at its locked revision; raises MlflowDvcError."""
+    with _opened(repo, path) as (_, names):
+        return len(names)
+
+
+def download(
+    repo: Mapping[str, Any], path: str, folder: str, begin: Callable[[int], Callable[[], None]]
+) -> dict[str, str]:
+    """Copy what an import names, at its locked revision, into ``folder``.
+
+    ``repo`` is the ``repo:`` of the dependency in a ``.dvc`` file, ``path`` a file or directory in
+    that repository; ``begin`` is told how many files there are, and what it returns is called for
+    each. Returns the absolute path of each copy by its path below ``path`` ("" for a file). The
+    copies have names of their own: what the other repository calls its files decides nothing on
+    this disk. Raises MlflowDvcError.
+    """
+    with _opened(repo, path) as (fs, names):
+        done = begin(len(names))
+        copies = [os.path.join(folder, str(number)) for number in range(len(names))]
+        for name, place in zip(names, copies, strict=True):
+            fs.get_file(name, place)
+            done()
+    base = f"{posixpath.normpath(path)}/"
+    found = zip(names, copies, strict=True)
+    return {name[len(base) :] if name.startswith(base) else "": place for name, place in found}
+
+
+@contextmanager
+def _opened(repo: Mapping[str, Any], path: str) -> Iterator[tuple[Any, list[str]]]:
+    """Open the repository, a clone of it where it is not on this disk, and list the files."""
+    with dvc_quiet():
+        try:
+            from dvc.fs import DVCFileSystem
+
+            with closing(DVCFileSystem(**_arguments(repo))) as fs:
+                names = sorted(fs.find(path))
+                if not names:
+                    raise FileNotFoundError(f"{path} is not there")
+                yield fs, names
+        except Exception as error:  # Git's, DVC's, and those of each kind of storage
+            raise MlflowDvcError(_reason(error)) from error
+
+
+def _arguments(repo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what DVC opens the repository of an import with (``dvc/dependency/repo.py``).
+
+    Less its ``config`` when that is the name of a file: it is one of the commit, not on this disk.
+    """
+    remote, config = repo.get("remote"), repo.get("config")
+    return {
+        "url": str(repo["url"]), "rev": repo.get("rev_lock") or repo.get("rev"), "subrepos": True,
+        "config": copy.deepcopy(config) if isinstance(config, dict) else {},
+        "remote": None if isinstance(remote, dict) else remote,
+        "remote_config": remote if isinstance(remote, dict) else None,
+    }  # fmt: skip
+
+
+def _reason(error: BaseException) -> str:
+    """Return the text of the error, and of what it was raised from: DVC says "SCM error" alone."""
+    texts: list[str] = []
+    while len(texts) < _CAUSES:
+        texts.append(first_line(error))
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    return ": ".join(dict.fromkeys(texts))
