@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from conftest import Git
+from inprocess import mlflow_dvc
 
 from lineage.making import made
 from mlflow_dvc_plugin.lineage.outcome import Outcome
@@ -61,8 +61,4 @@ def dirty_run(repo: Path, git: Git) -> Record:
 
 def verb(*args: str) -> tuple[int, str, str]:
     """Run `mlflow-dvc restore` in the working directory."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow_dvc_plugin.cli", "restore", *args],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+    return mlflow_dvc("restore", *args)

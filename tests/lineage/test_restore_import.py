@@ -88,7 +88,7 @@ def test_a_member_that_is_lost_alone_is_imported_again(repo: Path, run: Record, 
     assert bring(run).whole and imported(beside(repo, run)) == FILES
 
 
-def test_a_source_that_is_gone_or_has_lost_the_data_is_named_among_the_places_tried(
+def test_a_source_that_has_lost_the_data_is_named_among_the_places_tried(
     repo: Path, run: Record, source: Path
 ) -> None:
     shutil.rmtree(repo.parent / "registry-data")
@@ -97,10 +97,16 @@ def test_a_source_that_is_gone_or_has_lost_the_data_is_named_among_the_places_tr
     assert f"missing: my-table.csv ({hash_of(run, 'my-table.csv')})" in out
     assert f"  tried file://{source}, table.csv at " in out
     assert "missing: my-plain.txt" not in out  # Git has it there
-    shutil.rmtree(repo / ".dvc/cache")
+
+
+def test_a_source_that_is_gone_is_named_without_making_anything(
+    repo: Path, run: Record, source: Path
+) -> None:
     source.rename(source.parent / "elsewhere.git")
     code, out, _ = verb(run.run_id, "--dry-run")
-    assert code == 1 and "missing: my-plain.txt" in out and "Traceback" not in out
+    assert code == 1 and "missing: my-plain.txt" in out
+    assert f"  tried file://{source}, plain.txt at " in out and "Traceback" not in out
+    assert not (repo / ".dvc/cache").exists()
 
 
 def test_other_bytes_than_the_run_had_never_enter_the_cache(

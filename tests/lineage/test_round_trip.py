@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 import snapshotkinds
 from conftest import Dvc, Git
+from inprocess import mlflow_dvc
 from snapshotting import NOT_KEPT, files_in, make_dirty
 
 from lineage.making import made
@@ -22,12 +21,9 @@ Kind = Callable[[Path, Git], None]
 
 def ask(*args: str, cwd: Path | None = None, codes: tuple[int, ...] = (0,)) -> Any:
     """Run a verb with `--json`; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow_dvc_plugin.cli", *args, "--json"], cwd=cwd,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode in codes, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    code, out, err = mlflow_dvc(*args, "--json", cwd=cwd)
+    assert code in codes, out + err
+    return json.loads(out)
 
 
 def plain(repo: Path, git: Git) -> None:
