@@ -6,14 +6,14 @@ Nothing in that folder is ever replaced: a place that is taken is an error.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import Shelf, mark_of
+from mlflow_dvc_plugin.lineage.shelf import Mark, Shelf, mark_of
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
 
@@ -24,7 +24,7 @@ _NEVER = Deadline(None)
 class Put:
     """Files as they were put in place: absolute path -> what changes when they are written to."""
 
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Mark | None] = field(default_factory=dict)
 
 
 def misplaced(need: Need, folder: str) -> str | None:
@@ -48,16 +48,40 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
             target = os.path.join(folder, need.path)
             rows = _rows(need, shelf)
             _make_folders(need, target, rows, folder)
-            executable = need.path in how.executable
-            for relpath, md5 in rows.items():
-                path = f"{target}/{relpath}" if relpath else target
-                source = shelf.path(md5, need.legacy)
-                mark = shelf.marks.get(source)
-                if mark is None or executable or not _linked(source, path, how.types[0]):
-                    new = New(path, source, md5, hashing.scheme_of(need.legacy), executable)
-                    _one(shop, new, how.types[0])
-                    mark = mark_at(path)
-                done.files[path] = mark
+            _files(shop, target, rows, shelf, need, how, done.files)
+
+
+def _files(  # noqa: PLR0913, PLR0917
+    shop: Workshop, target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, how: Links,
+    files: dict[str, Mark | None],
+) -> None:  # fmt: skip
+    executable, kind = need.path in how.executable, how.types[0]
+    link = None if executable else _LINK.get(kind)
+    marks, path_of, legacy = shelf.marks, shelf.path, need.legacy
+    for relpath, md5 in rows.items():  # 20,000 of them: every call counts
+        path = f"{target}/{relpath}" if relpath else target
+        source = path_of(md5, legacy)
+        mark = marks.get(source)
+        if mark is not None and link is not None:
+            try:
+                link(source, path)
+            except FileExistsError as error:
+                raise _taken(path) from error
+            except (OSError, NotImplementedError):
+                link = None  # the file system does not have it
+            else:
+                files[path] = mark
+                continue
+        _one(shop, New(path, source, md5, hashing.scheme_of(legacy), executable), kind)
+        files[path] = mark_at(path)
+
+
+# Straight to the place: they fail when anything is there.
+_LINK: Mapping[str, Callable[[str, str], None]] = {"hardlink": os.link, "symlink": os.symlink}
+
+
+def _taken(path: str) -> MlflowDvcError:
+    return MlflowDvcError(f"{path} is there already, and is no part of the data")
 
 
 def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
@@ -98,35 +122,32 @@ def _above(relpath: str) -> str:
 
 
 def _linked(source: str, path: str, kind: str) -> bool:
-    """Link straight to the place where that is asked for: it fails when anything is there."""
+    """Link straight to the place where that is asked for."""
+    if kind not in _LINK:
+        return False
     try:
-        if kind == "hardlink":
-            os.link(source, path)
-        elif kind == "symlink":
-            os.symlink(source, path)
-        else:
-            return False
+        _LINK[kind](source, path)
     except FileExistsError as error:
-        raise MlflowDvcError(f"{path} is there already, and is no part of the data") from error
+        raise _taken(path) from error
     except (OSError, NotImplementedError):
         return False  # the file system does not have it
     return True
 
 
 def _one(shop: Workshop, new: New, kind: str) -> None:
-    if kind in ("hardlink", "symlink") and can_share(new) and _linked(new.source, new.path, kind):
+    if kind in _LINK and can_share(new) and _linked(new.source, new.path, kind):
         return
     if os.path.lexists(new.path):
-        raise MlflowDvcError(f"{new.path} is there already, and is no part of the data")
+        raise _taken(new.path)
     shop.swap(None, shop.make(new), new.path)
 
 
-def mark_at(path: str) -> str:
-    """Return what changes when the file is written to; for a link, when what it leads to is."""
+def mark_at(path: str) -> Mark | None:
+    """Return the mark of the file, of what it leads to when it is a link; None when it is gone."""
     try:
         return mark_of(os.stat(path))
     except OSError:
-        return "gone"
+        return None
 
 
 def differences(
@@ -147,12 +168,29 @@ def differences(
             yield f"{need.path} is not what the run's tag says ({need.hash})"
         return
     there = set(_data_files(root, target))
-    for relpath in sorted(rows.keys() ^ there):
+    for relpath in sorted(rows.keys() ^ there) if rows.keys() != there else ():
         what = "is missing" if relpath in rows else "is no part of the run's data"
         yield f"{need.path}/{relpath} {what}"
-    for relpath in rows.keys() & there:
-        if not _has(f"{target}/{relpath}", rows[relpath], need.legacy, done):
+    for relpath in _moved(target, rows.keys() & there, done):
+        if not _reads(f"{target}/{relpath}", rows[relpath], need.legacy):
             yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
+
+
+def _moved(target: str, relpaths: Iterable[str], done: Put | None) -> Iterable[str]:
+    """Return those that do not stand as they were put there, or were not put there at all."""
+    if done is None:
+        return relpaths
+    left, files, stat = [], done.files, os.stat
+    for relpath in relpaths:  # 20,000 of them: every call counts
+        path = f"{target}/{relpath}"
+        try:
+            info = stat(path)
+        except OSError:
+            left.append(relpath)
+            continue
+        if files.get(path) != (info.st_ino, info.st_size, info.st_mtime_ns):
+            left.append(relpath)
+    return left
 
 
 def _data_files(root: str, target: str) -> Iterable[str]:
@@ -177,8 +215,12 @@ def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
 
 
 def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
-    if done is not None and done.files.get(path) == mark_at(path):
+    if done is not None and (mark := done.files.get(path)) and mark == mark_at(path):
         return True
+    return _reads(path, value, legacy)
+
+
+def _reads(path: str, value: str, legacy: bool) -> bool:
     try:
         return hashing.file_md5(path, hashing.scheme_of(legacy), _NEVER)[0] == value
     except (OSError, ValueError):

@@ -16,6 +16,11 @@ from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 _MODE = 0o444
 _MD5 = 32
 _SMALL = 1 << 16  # bytes
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+# Inode, size in bytes, mtime in ns: what changes when the file is written to, and stays when it
+# gets another name.
+Mark = tuple[int, int, int]
 
 
 class Shelf:
@@ -29,7 +34,7 @@ class Shelf:
         self._root = root
         self._site = site_cache
         self.cache = Cache(folder, root, site_cache, {})
-        self.marks: dict[str, str] = {}
+        self.marks: dict[str, Mark] = {}
         self.damaged: set[str] = set()
         self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
 
@@ -44,7 +49,8 @@ class Shelf:
         not vouch for is read as well.
         """
         good, broken, big = set(), set(), {}
-        for name in names:
+        marks = self.marks
+        for name in names:  # 20,000 of them: every line counts
             path = self.path(name, legacy)
             try:
                 info, md5 = _look(path, small=not legacy or name.endswith(".dir"))
@@ -54,7 +60,8 @@ class Shelf:
                 big[name] = info
             elif md5 == name[:_MD5]:
                 good.add(name)
-                self._note(path, info)
+                if not info.st_mode & 0o222:
+                    marks[path] = (info.st_ino, info.st_size, info.st_mtime_ns)
             else:
                 broken.add(name)
         for name, whole in self._big(big, legacy):
@@ -119,15 +126,14 @@ class Shelf:
         return self.take(place, name, legacy)
 
 
-def mark_of(info: os.stat_result) -> str:
-    """Return what changes when the file is written to, and stays when it gets another name."""
-    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns}"
+def mark_of(info: os.stat_result) -> Mark:
+    """Return the mark of a file with this stat."""
+    return info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
     """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    handle = os.open(path, flags)
+    handle = os.open(path, _FLAGS)
     try:
         info = os.fstat(handle)
         if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
