@@ -13,7 +13,8 @@ from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import Mark, Shelf, mark_of
+from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.lineage.verified import Mark, mark_of
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
 

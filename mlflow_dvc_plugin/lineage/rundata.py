@@ -118,3 +118,5 @@ class RunData:
                 outcome.lacking[need.path] = wrong[0] + more
             else:
                 outcome.checked[need.path] = need.hash
+        for shelf in self.stock.shelves.values():
+            shelf.keep()

@@ -11,30 +11,34 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.hashing import scheme_of
+from mlflow_dvc_plugin.lineage.verified import Mark, Verified, mark_of
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
 _MD5 = 32
 _SMALL = 1 << 16  # bytes
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
-# Inode, size in bytes, mtime in ns: what changes when the file is written to, and stays when it
-# gets another name.
-Mark = tuple[int, int, int]
+# A new link makes the next reading write the time of access: a third of what the reading takes.
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
 
 
 class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
-    ``marks`` are those of sound objects that nobody may write to, by path.
+    ``marks`` are those of sound objects that nobody may write to, by path; ``big`` ones are also
+    looked up in ``verified``.
     """
 
-    def __init__(self, folder: str, root: str, site_cache: str | None) -> None:
+    def __init__(
+        self, folder: str, root: str, site_cache: str | None, verified: Verified | None = None
+    ) -> None:
         self.folder = folder
         self._root = root
         self._site = site_cache
         self.cache = Cache(folder, root, site_cache, {})
+        self._verified = verified
         self.marks: dict[str, Mark] = {}
+        self.big: dict[str, Mark] = {}
         self.damaged: set[str] = set()
         self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
 
@@ -45,8 +49,8 @@ class Shelf:
     def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
         """Return those that are there and hold what their names say; the rest may be ``damaged``.
 
-        A small object is read. For the others DVC's own record is asked, all at once; what it does
-        not vouch for is read as well.
+        A small object is read: that takes less time than any record. For the others our own record
+        is asked, and DVC's, all at once; what neither vouches for is read as well.
         """
         good, broken, big = set(), set(), {}
         marks = self.marks
@@ -71,19 +75,25 @@ class Shelf:
 
     def _big(self, stats: Mapping[str, os.stat_result], legacy: bool) -> Iterator[tuple[str, bool]]:
         paths = {name: self.path(name, legacy) for name in stats}
-        known = self._recorded(paths, stats, legacy)
-        doubtful = [name for name in stats if known.get(paths[name]) != name[:_MD5]]
+        ours = self._verified
+        seen = {name for name in stats if ours and ours.has(paths[name], stats[name])}
+        rest = {name: info for name, info in stats.items() if name not in seen}
+        known = self._recorded(paths, rest, legacy)
+        doubtful = [name for name in rest if known.get(paths[name]) != name[:_MD5]]
         with ThreadPoolExecutor() as pool:
             read = pool.map(lambda name: is_whole(paths[name], name, legacy), doubtful)
             whole = dict(zip(doubtful, read, strict=True))
         for name, info in stats.items():
             if whole.get(name, True):
-                self._note(paths[name], info)
+                self.big[paths[name]] = mark_of(info)
+                if not info.st_mode & 0o222:
+                    self.marks[paths[name]] = mark_of(info)
             yield name, whole.get(name, True)
 
-    def _note(self, path: str, info: os.stat_result) -> None:
-        if not info.st_mode & 0o222:
-            self.marks[path] = mark_of(info)
+    def keep(self) -> None:
+        """Write down the big objects that were sound."""
+        if self._verified:
+            self._verified.keep(self.big)
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -126,14 +136,12 @@ class Shelf:
         return self.take(place, name, legacy)
 
 
-def mark_of(info: os.stat_result) -> Mark:
-    """Return the mark of a file with this stat."""
-    return info.st_ino, info.st_size, info.st_mtime_ns
-
-
 def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
     """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
-    handle = os.open(path, _FLAGS)
+    try:
+        handle = os.open(path, _FLAGS | _NO_ATIME)
+    except PermissionError:  # of somebody else's file it must not be asked
+        handle = os.open(path, _FLAGS)
     try:
         info = os.fstat(handle)
         if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:

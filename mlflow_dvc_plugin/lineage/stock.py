@@ -16,6 +16,7 @@ from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.revision import above
 from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.lineage.verified import Verified
 from mlflow_dvc_plugin.storage import Progress
 from mlflow_dvc_plugin.sync.stores import store_of
 
@@ -38,6 +39,7 @@ class Stock:
         self, needs: Iterable[Need], commit: str | None, progress: Progress, *, dry_run: bool
     ) -> None:
         """Get all objects into the caches; what cannot be had is in ``gathered.missing``."""
+        verified = Verified(self.worktree)
         by_root: dict[str, list[Need]] = {}
         for need in needs:
             by_root.setdefault(need.root, []).append(need)
@@ -52,7 +54,7 @@ class Stock:
             config = read_config(os.path.join(main, ".dvc"))
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
-            self.shelves[root] = Shelf(folder, main, site)
+            self.shelves[root] = Shelf(folder, main, site, verified)
             self.links[root] = config.links
             found = Gatherer(store, self.shelves[root], progress, dry_run=dry_run).gather(mine)
             self._add(found)
