@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -93,13 +94,19 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
             begun.append((part, was_there))
             if part.code:
                 _check_code(run, made, outcome)
-            data.put(done)
-            data.check(outcome, done)
-            if made and part.data:
-                inplace.adopt(made, data.needs, data.stock.cache_of)
+            data.stock.settle(part.folder)
+            with _adopting(made, part, data):
+                data.put(done)
+                data.check(outcome, done)
     except BaseException as error:
         _undo(begun, done, error)
         raise
+
+
+def _adopting(made: Worktree | None, part: Part, data: RunData) -> AbstractContextManager[None]:
+    if made is None or not part.data:
+        return nullcontext()
+    return inplace.adopting(made, data.needs, data.stock.cache_of)
 
 
 def _make(part: Part) -> Worktree | None:

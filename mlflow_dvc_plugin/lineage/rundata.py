@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 
 from mlflow_dvc_plugin.capture import hashing
-from mlflow_dvc_plugin.gitrepo import is_here
 from mlflow_dvc_plugin.lineage.needs import Need, need_of, needs_of
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part
@@ -46,7 +45,7 @@ class RunData:
             else:
                 outcome.lacking[what] = why
         states = self.part.states
-        if states and is_here(self.part.worktree.toplevel, states):
+        if states and revisions.trees.root(states):  # it is here
             self.stated = revisions.at(states)
         needs = [*found.needs, *(self._rest(found.needs) if how.everything else ())]
         for need in needs:
@@ -95,9 +94,8 @@ class RunData:
         return {path for path, out in self.stated.outputs.items() if out.isexec}
 
     def put(self, done: Put) -> None:
-        """Put the data into the folder that was made for it."""
+        """Put the data into the folder that was made for it; the stock has settled there."""
         folder = self.part.folder
-        self.stock.settle(folder)
         for root, shelf in self.stock.shelves.items():
             own = os.path.join(folder, root, ".dvc")
             scratch = os.path.join(own, "tmp", "mlflow-dvc") if os.path.isdir(own) else folder
