@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
 from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git, call_git_z
-from mlflow_dvc_plugin.lineage.putting import mark_at
+from mlflow_dvc_plugin.lineage.standing import mark_at
 from mlflow_dvc_plugin.lineage.verified import Mark
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -64,31 +65,39 @@ class Gatherer:
         for need in needs:
             groups.setdefault((need.legacy, need.remote), {})[need.hash] = need.path
         for (legacy, own), wanted in groups.items():
-            self._bring(wanted, legacy, own)
-            inside: dict[str, str] = {}
-            for name, path in wanted.items():
-                if name.endswith(".dir"):
-                    inside.update(self._members(name, path, legacy, own))
-            self._bring(inside, legacy, own)
+            self._bring(wanted, legacy, own, partial(dict, wanted))
+            listings = [
+                (path, rows)
+                for name, path in wanted.items()
+                if name.endswith(".dir")
+                and (rows := self._members(name, path, legacy, own)) is not None
+            ]
+            inside: set[str] = set().union(*(rows.values() for _, rows in listings))
+            self._bring(inside, legacy, own, partial(_paths, listings))
         return self.result
 
     def _members(
         self, name: str, path: str, legacy: bool, own: str | None
-    ) -> Iterator[tuple[str, str]]:
+    ) -> Mapping[str, str] | None:
+        """Return relative path -> md5 of the directory at ``path``."""
         if any(one.hash == name for one in self.result.missing):
-            return
+            return None
         rows = self._shelf.listing(name, legacy)
         if rows is None and self._dry_run and name not in self._shelf.damaged:
             rows = self._listings.get(name, legacy, own)
         if rows is None:
             text = "its listing cannot be used: it is none, or names a path outside the directory"
             self.result.missing.append(Missing(path, name, (text,)))
-            return
+            return None
+        self._shelf.recall(name, legacy)
         self.result.inside[name] = set(rows.values())
-        for relpath, md5 in rows.items():
-            yield md5, f"{path}/{relpath}"
+        return rows
 
-    def _bring(self, wanted: Mapping[str, str], legacy: bool, own: str | None) -> None:
+    def _bring(
+        self, wanted: Collection[str], legacy: bool, own: str | None,
+        paths: Callable[[], Mapping[str, str]],
+    ) -> None:  # fmt: skip
+        """Get those that are not in the cache; ``paths`` tells where they belong."""
         left = set(wanted) - self._shelf.sound(wanted, legacy)
         if not left:
             return
@@ -102,7 +111,8 @@ class Gatherer:
         if not self._store.remotes():
             for reasons in tried.values():
                 reasons.append("there is no DVC remote: dvc remote add -d NAME URL")
-        self.result.missing += [Missing(wanted[n], n, tuple(tried[n])) for n in sorted(left)]
+        where = paths() if left else {}
+        self.result.missing += [Missing(where[n], n, tuple(tried[n])) for n in sorted(left)]
 
     def _in_cache(self, name: str) -> str:
         damaged = name in self._shelf.damaged
@@ -180,6 +190,11 @@ class Gatherer:
                 reasons[name] = "it holds other bytes under this name"
         self.result.count += len(came)
         return came
+
+
+def _paths(listings: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    """Return a path below the toplevel for each object of the directories."""
+    return {md5: f"{path}/{name}" for path, rows in listings for name, md5 in rows.items()}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Put a run's data into a folder that was made for it, and check what is there by its hashes.
+"""Put a run's data into a folder that was made for it.
 
 Nothing in that folder is ever replaced: a place that is taken is an error.
 """
@@ -6,26 +6,17 @@ Nothing in that folder is ever replaced: a place that is taken is an error.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from mlflow_dvc_plugin.capture import datafiles, hashing
-from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.known import Key, folder_at
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
-from mlflow_dvc_plugin.lineage.verified import Mark, mark_of
+from mlflow_dvc_plugin.lineage.standing import Put, mark_at
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
-
-_NEVER = Deadline(None)
-
-
-@dataclass
-class Put:
-    """Files as they were put in place: absolute path -> what changes when they are written to."""
-
-    files: dict[str, Mark | None] = field(default_factory=dict)
 
 
 def misplaced(need: Need, folder: str) -> str | None:
@@ -49,33 +40,54 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
             target = os.path.join(folder, need.path)
             rows = _rows(need, shelf)
             _make_folders(need, target, rows, folder)
-            _files(shop, target, rows, shelf, need, how, done.files)
+            _files(shop, target, rows, shelf, need, how, done)
 
 
 def _files(  # noqa: PLR0913, PLR0917
     shop: Workshop, target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, how: Links,
-    files: dict[str, Mark | None],
+    done: Put,
 ) -> None:  # fmt: skip
+    """Put the files in place; those that may be linked go straight there."""
     executable, kind = need.path in how.executable, how.types[0]
-    link = None if executable else _LINK.get(kind)
-    marks, path_of, legacy = shelf.marks, shelf.path, need.legacy
-    for relpath, md5 in rows.items():  # 20,000 of them: every call counts
+    left: Iterable[str] = rows
+    if kind == "hardlink" and not executable and "" not in rows:
+        left = _link(target, rows, shelf, need, done.inside.setdefault(target, {}))
+    for relpath in left:
         path = f"{target}/{relpath}" if relpath else target
-        source = path_of(md5, legacy)
-        mark = marks.get(source)
-        if mark is not None and link is not None:
-            try:
-                link(source, path)
-            except FileExistsError as error:
-                raise _taken(path) from error
-            except (OSError, NotImplementedError):
-                link = None  # the file system does not have it
-            else:
-                files[path] = mark
-                continue
-        _one(shop, New(path, source, md5, hashing.scheme_of(legacy), executable), kind)
-        files[path] = mark_at(path)
+        md5 = rows[relpath]
+        source = shelf.path(md5, need.legacy)
+        _one(shop, New(path, source, md5, hashing.scheme_of(need.legacy), executable), kind)
+        done.files[path] = mark_at(path)
 
+
+def _link(
+    target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, placed: dict[str, Key]
+) -> list[str]:
+    """Make hard links of objects that nobody may write to; return the files that are left."""
+    left, linkable, can = [], shelf.keys[need.legacy], True
+    with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
+        for relpath, md5 in rows.items():  # 20,000 of them: every call counts
+            key = linkable.get(md5)
+            if key is None or key[3] & 0o222 or not can:
+                left.append(relpath)
+                continue
+            try:
+                os.link(
+                    f"{start}{md5[:2]}/{md5[2:]}", top + relpath,
+                    src_dir_fd=here, dst_dir_fd=there, follow_symlinks=_FOLLOW,
+                )  # fmt: skip
+            except FileExistsError as error:
+                raise _taken(f"{target}/{relpath}") from error
+            except (OSError, NotImplementedError):
+                can = False  # the file system does not have it
+                left.append(relpath)
+            else:
+                placed[relpath] = key
+    return left
+
+
+# As link(2) does it; where that cannot be asked for, the system's own way.
+_FOLLOW = os.link not in os.supports_follow_symlinks
 
 # Straight to the place: they fail when anything is there.
 _LINK: Mapping[str, Callable[[str, str], None]] = {"hardlink": os.link, "symlink": os.symlink}
@@ -141,88 +153,3 @@ def _one(shop: Workshop, new: New, kind: str) -> None:
     if os.path.lexists(new.path):
         raise _taken(new.path)
     shop.swap(None, shop.make(new), new.path)
-
-
-def mark_at(path: str) -> Mark | None:
-    """Return the mark of the file, of what it leads to when it is a link; None when it is gone."""
-    try:
-        return mark_of(os.stat(path))
-    except OSError:
-        return None
-
-
-def differences(
-    folder: str, root: str, shelf: Shelf | None, need: Need, done: Put | None
-) -> Iterator[str]:
-    """Yield what is on disk other than the run's tags say; nothing when all is as they say.
-
-    A file that stands as it was put there has the hash of its object; every other one is read.
-    """
-    target = os.path.join(folder, need.path)
-    if not need.hash.endswith(".dir"):
-        if not _has(target, need.hash, need.legacy, done):
-            yield f"{need.path} is not what the run's tag says ({need.hash})"
-        return
-    rows = shelf.listing(need.hash, need.legacy) if shelf else None
-    if rows is None:
-        if _directory_hash(root, target, need.legacy) != need.hash:
-            yield f"{need.path} is not what the run's tag says ({need.hash})"
-        return
-    there = set(_data_files(root, target))
-    for relpath in sorted(rows.keys() ^ there) if rows.keys() != there else ():
-        what = "is missing" if relpath in rows else "is no part of the run's data"
-        yield f"{need.path}/{relpath} {what}"
-    for relpath in _moved(target, rows.keys() & there, done):
-        if not _reads(f"{target}/{relpath}", rows[relpath], need.legacy):
-            yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
-
-
-def _moved(target: str, relpaths: Iterable[str], done: Put | None) -> Iterable[str]:
-    """Return those that do not stand as they were put there, or were not put there at all."""
-    if done is None:
-        return relpaths
-    left, files, stat = [], done.files, os.stat
-    for relpath in relpaths:  # 20,000 of them: every call counts
-        path = f"{target}/{relpath}"
-        try:
-            info = stat(path)
-        except OSError:
-            left.append(relpath)
-            continue
-        if files.get(path) != (info.st_ino, info.st_size, info.st_mtime_ns):
-            left.append(relpath)
-    return left
-
-
-def _data_files(root: str, target: str) -> Iterable[str]:
-    ignored = bool(datafiles.patterns_above(os.path.dirname(target), root))
-    try:
-        for name in datafiles.data_files(root, target, ignored, _NEVER):
-            yield name.replace(os.sep, "/")
-    except (OSError, ValueError):
-        return
-
-
-def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
-    """Hash a directory of which DVC keeps no listing (``cache: false``)."""
-    scheme = hashing.scheme_of(legacy)
-    try:
-        return hashing.directory_hash(
-            (name, hashing.file_md5(os.path.join(target, name), scheme, _NEVER)[0])
-            for name in _data_files(root, target)
-        )
-    except (OSError, ValueError):
-        return None
-
-
-def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
-    if done is not None and (mark := done.files.get(path)) and mark == mark_at(path):
-        return True
-    return _reads(path, value, legacy)
-
-
-def _reads(path: str, value: str, legacy: bool) -> bool:
-    try:
-        return hashing.file_md5(path, hashing.scheme_of(legacy), _NEVER)[0] == value
-    except (OSError, ValueError):
-        return False

@@ -17,9 +17,9 @@ from mlflow_dvc_plugin.gitrepo import call_git, is_here, remote_names
 from mlflow_dvc_plugin.lineage import beside, fetchcode, inplace
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part, parts_of
-from mlflow_dvc_plugin.lineage.putting import Put
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.rundata import RunData
+from mlflow_dvc_plugin.lineage.standing import Put
 from mlflow_dvc_plugin.lineage.stock import without_inner
 from mlflow_dvc_plugin.storage import Progress
 
@@ -119,7 +119,7 @@ def _make(part: Part) -> Worktree | None:
 def _undo(begun: list[tuple[Part, bool]], done: Put, error: BaseException) -> None:
     for part, was_there in reversed(begun):
         stays = beside.take_back(
-            part.worktree, part.folder, part.commit, done.files, keep=was_there
+            part.worktree, part.folder, part.commit, done.all(), keep=was_there
         )
         if stays and isinstance(error, MlflowDvcError):
             error.args = (f"{error.message}\n{stays}",)

@@ -9,9 +9,10 @@ from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.lineage.needs import Need, need_of, needs_of
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part
-from mlflow_dvc_plugin.lineage.putting import Links, Put, differences, misplaced, put
+from mlflow_dvc_plugin.lineage.putting import Links, misplaced, put
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
+from mlflow_dvc_plugin.lineage.standing import Put, differences
 from mlflow_dvc_plugin.lineage.stock import Stock, without_inner
 from mlflow_dvc_plugin.storage import Progress
 

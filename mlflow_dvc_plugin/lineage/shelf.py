@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
+from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
+from mlflow_dvc_plugin.lineage.known import KEY, Key, Known, folder_at, now_at
 from mlflow_dvc_plugin.lineage.verified import Mark, Verified, mark_of
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
@@ -25,47 +27,87 @@ _NO_ATIME = getattr(os, "O_NOATIME", 0)
 class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
-    ``marks`` are those of sound objects that nobody may write to, by path; ``big`` ones are also
-    looked up in ``verified``.
+    ``keys`` are those of sound objects, by name, of DVC 3.x and of 2.x (``legacy``). What
+    ``known`` and ``verified`` (single files, and big) have of them is not read again.
     """
 
     def __init__(
-        self, folder: str, root: str, site_cache: str | None, verified: Verified | None = None
-    ) -> None:
+        self, folder: str, root: str, site_cache: str | None,
+        verified: Verified | None = None, known: str | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self._root = root
         self._site = site_cache
         self.cache = Cache(folder, root, site_cache, {})
         self._verified = verified
-        self.marks: dict[str, Mark] = {}
+        self.keys: tuple[dict[str, Key], dict[str, Key]] = ({}, {})
         self.big: dict[str, Mark] = {}
         self.damaged: set[str] = set()
-        self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
+        self.roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
+        self._known = Known(known, folder) if known else None
+        self._then: tuple[dict[str, Key], dict[str, Key]] = ({}, {})
+        self._young: set[str] = set()  # they may change without a trace
+        self._listed: set[tuple[str, bool]] = set()
 
     def path(self, name: str, legacy: bool) -> str:
         """Return where the object is, or would be."""
-        return f"{self._roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
+        return f"{self.roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
+
+    def recall(self, listing: str, legacy: bool) -> None:
+        """Look up what is known of the objects of a directory."""
+        rows = self.listing(listing, legacy)
+        if rows is not None and self._known:
+            self._then[legacy].update(self._known.read(_record(listing, legacy), _objects(rows)))
+            self._listed.add((listing, legacy))
 
     def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
         """Return those that are there and hold what their names say; the rest may be ``damaged``.
 
-        A small object is read: that takes less time than any record. For the others our own record
-        is asked, and DVC's, all at once; what neither vouches for is read as well.
+        What is not known is read when it is small. For the others our own record is asked, and
+        DVC's, all at once; what neither vouches for is read as well.
         """
+        good, doubtful = self._as_known(names, legacy)
+        return good | self._read(doubtful, legacy) if doubtful else good
+
+    def _as_known(self, names: Iterable[str], legacy: bool) -> tuple[set[str], list[str]]:
+        """Return those that are as they were when they were read, and the others."""
+        good, doubtful = set(), []
+        then, keys, look = self._then[legacy], self.keys[legacy], os.stat
+        with folder_at(self.roots[legacy]) as (handle, start):
+            for name in names:  # 20,000 of them: every line counts
+                was = then.get(name)
+                if was is None:
+                    doubtful.append(name)
+                    continue
+                try:
+                    key = KEY(look(f"{start}{name[:2]}/{name[2:]}", dir_fd=handle))
+                except OSError:
+                    continue
+                # known.is_same, in place
+                if key[:4] == was[:4] and (key[5] == was[5] or key[4] != was[4]):
+                    good.add(name)
+                    keys[name] = key
+                else:
+                    doubtful.append(name)
+        return good, doubtful
+
+    def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
-        marks = self.marks
-        for name in names:  # 20,000 of them: every line counts
-            path = self.path(name, legacy)
+        keys, stamp = self.keys[legacy], now_at(self.folder)
+        for name in names:
             try:
-                info, md5 = _look(path, small=not legacy or name.endswith(".dir"))
+                info, md5 = _look(
+                    self.path(name, legacy), small=not legacy or name.endswith(".dir")
+                )
             except OSError:
                 continue
+            if not settled(info.st_mtime_ns, stamp):
+                self._young.add(name)
             if md5 is None:
                 big[name] = info
             elif md5 == name[:_MD5]:
                 good.add(name)
-                if not info.st_mode & 0o222:
-                    marks[path] = (info.st_ino, info.st_size, info.st_mtime_ns)
+                keys[name] = KEY(info)
             else:
                 broken.add(name)
         for name, whole in self._big(big, legacy):
@@ -85,15 +127,22 @@ class Shelf:
             whole = dict(zip(doubtful, read, strict=True))
         for name, info in stats.items():
             if whole.get(name, True):
-                self.big[paths[name]] = mark_of(info)
-                if not info.st_mode & 0o222:
-                    self.marks[paths[name]] = mark_of(info)
+                self.keys[legacy][name] = KEY(info)
+                if name not in self._then[legacy]:
+                    self.big[paths[name]] = mark_of(info)
             yield name, whole.get(name, True)
 
     def keep(self) -> None:
-        """Write down the big objects that were sound."""
+        """Write down the objects that were sound."""
         if self._verified:
             self._verified.keep(self.big)
+        for listing, legacy in self._listed:
+            rows = self.listing(listing, legacy)
+            if self._known and rows is not None:
+                keys = self.keys[legacy]
+                for name in self._young:
+                    keys.pop(name, None)
+                self._known.write(_record(listing, legacy), _objects(rows), keys)
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -134,6 +183,14 @@ class Shelf:
         except OSError:
             return False
         return self.take(place, name, legacy)
+
+
+def _record(listing: str, legacy: bool) -> str:
+    return f"{listing}.legacy" if legacy else listing
+
+
+def _objects(rows: Mapping[str, str]) -> Iterable[str]:
+    return dict.fromkeys(rows.values())
 
 
 def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:

@@ -40,6 +40,7 @@ class Stock:
     ) -> None:
         """Get all objects into the caches; what cannot be had is in ``gathered.missing``."""
         verified = Verified(self.worktree)
+        known = os.path.join(self.worktree.common_dir, "mlflow-dvc", "objects")
         by_root: dict[str, list[Need]] = {}
         for need in needs:
             by_root.setdefault(need.root, []).append(need)
@@ -54,7 +55,7 @@ class Stock:
             config = read_config(os.path.join(main, ".dvc"))
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
-            self.shelves[root] = Shelf(folder, main, site, verified)
+            self.shelves[root] = Shelf(folder, main, site, verified, known)
             self.links[root] = config.links
             found = Gatherer(store, self.shelves[root], progress, dry_run=dry_run).gather(mine)
             self._add(found)

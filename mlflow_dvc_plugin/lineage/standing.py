@@ -1,0 +1,183 @@
+"""What stands of the data that was put into a folder, compared with the run's hashes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mlflow_dvc_plugin.capture import datafiles, hashing
+from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.lineage.known import KEY, Key, folder_at
+from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.lineage.verified import Mark, mark_of
+
+_NEVER = Deadline(None)
+
+
+@dataclass
+class Put:
+    """Files as they were put in place: absolute path -> what changes when they are written to.
+
+    ``inside`` are those of directories that are hard links: the directory's path -> relative path
+    -> the object.
+    """
+
+    files: dict[str, Mark | None] = field(default_factory=dict)
+    inside: dict[str, dict[str, Key]] = field(default_factory=dict)
+
+    def all(self) -> dict[str, Mark | None]:
+        """Return the marks of all of them by absolute path."""
+        linked = {
+            f"{target}/{name}": key[:3]
+            for target, placed in self.inside.items()
+            for name, key in placed.items()
+        }
+        return {**linked, **self.files}
+
+
+def mark_at(path: str) -> Mark | None:
+    """Return the mark of the file, of what it leads to when it is a link; None when it is gone."""
+    try:
+        return mark_of(os.stat(path))
+    except OSError:
+        return None
+
+
+def differences(
+    folder: str, root: str, shelf: Shelf | None, need: Need, done: Put | None
+) -> Iterator[str]:
+    """Yield what is on disk other than the run's tags say; nothing when all is as they say.
+
+    A file that stands as it was put there has the hash of its object; every other one is read.
+    """
+    target = os.path.join(folder, need.path)
+    if not need.hash.endswith(".dir"):
+        if not _has(target, need.hash, need.legacy, done):
+            yield f"{need.path} is not what the run's tag says ({need.hash})"
+        return
+    rows = shelf.listing(need.hash, need.legacy) if shelf else None
+    if rows is None or shelf is None:
+        if _directory_hash(root, target, need.legacy) != need.hash:
+            yield f"{need.path} is not what the run's tag says ({need.hash})"
+        return
+    placed = done.inside.get(target, {}) if done else {}
+    if seen := _all_stand(root, target, rows, placed):
+        shelf.keys[need.legacy].update(seen)  # every link has changed it
+        return
+    there = set(_data_files(root, target))
+    for relpath in sorted(rows.keys() ^ there) if rows.keys() != there else ():
+        what = "is missing" if relpath in rows else "is no part of the run's data"
+        yield f"{need.path}/{relpath} {what}"
+    for relpath in _moved(target, rows.keys() & there, done):
+        if not _reads(f"{target}/{relpath}", rows[relpath], need.legacy):
+            yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
+
+
+def _all_stand(
+    root: str, target: str, rows: Mapping[str, str], placed: Mapping[str, Key]
+) -> dict[str, Key] | None:
+    """Return how the objects look now, by name, when all files are links to them and no other is.
+
+    None when anything is not as expected: then the long way tells what.
+    """
+    if len(placed) != len(rows) or not rows:
+        return None
+    if datafiles.patterns_above(os.path.dirname(target), root):
+        return None
+    above = {name[: end + 1] for name in rows for end in _slashes(name)}
+    seen: dict[str, Key] = {}
+    count, folders = 0, [""]
+    try:
+        while folders:
+            inside = _look(target, folders.pop(), rows, placed, above, seen)
+            if inside is None:
+                return None
+            count += inside[0]
+            folders += inside[1]
+    except OSError:
+        return None
+    return seen if count == len(rows) else None
+
+
+def _look(  # noqa: PLR0913, PLR0917
+    target: str, prefix: str, rows: Mapping[str, str], placed: Mapping[str, Key],
+    above: Collection[str], seen: dict[str, Key],
+) -> tuple[int, list[str]] | None:  # fmt: skip
+    """Return how many files of one folder stand as they were put there, and its folders."""
+    count, folders = 0, []
+    with (
+        folder_at(f"{target}/{prefix}") as (handle, path),
+        os.scandir(path if handle is None else handle) as entries,
+    ):
+        for entry in entries:  # 20,000 of them: every line counts
+            name = prefix + entry.name
+            was = placed.get(name)
+            if was is not None:
+                key = KEY(entry.stat())
+                if key[:3] != was[:3]:
+                    return None
+                seen[rows[name]] = key
+                count += 1
+            elif f"{name}/" in above and entry.is_dir(follow_symlinks=False):
+                folders.append(f"{name}/")
+            else:
+                return None
+            if entry.name == ".dvcignore":
+                return None
+    return count, folders
+
+
+def _slashes(name: str) -> Iterator[int]:
+    if "/" in name:
+        yield from (place for place, char in enumerate(name) if char == "/")
+
+
+def _moved(target: str, relpaths: Iterable[str], done: Put | None) -> Iterable[str]:
+    """Return those that do not stand as they were put there, or were not put there at all."""
+    if done is None:
+        return relpaths
+    files, placed = done.files, done.inside.get(target, {})
+    left = []
+    for relpath in relpaths:
+        path = f"{target}/{relpath}"
+        key = placed.get(relpath)
+        mark = key[:3] if key else files.get(path)
+        if mark is None or mark != mark_at(path):
+            left.append(relpath)
+    return left
+
+
+def _data_files(root: str, target: str) -> Iterable[str]:
+    ignored = bool(datafiles.patterns_above(os.path.dirname(target), root))
+    try:
+        for name in datafiles.data_files(root, target, ignored, _NEVER):
+            yield name.replace(os.sep, "/")
+    except (OSError, ValueError):
+        return
+
+
+def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
+    """Hash a directory of which DVC keeps no listing (``cache: false``)."""
+    scheme = hashing.scheme_of(legacy)
+    try:
+        return hashing.directory_hash(
+            (name, hashing.file_md5(os.path.join(target, name), scheme, _NEVER)[0])
+            for name in _data_files(root, target)
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
+    if done is not None and (mark := done.files.get(path)) and mark == mark_at(path):
+        return True
+    return _reads(path, value, legacy)
+
+
+def _reads(path: str, value: str, legacy: bool) -> bool:
+    try:
+        return hashing.file_md5(path, hashing.scheme_of(legacy), _NEVER)[0] == value
+    except (OSError, ValueError):
+        return False
