@@ -9,13 +9,12 @@ object, and every link less, changes it. Where the number of links is the same, 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import operator
 import os
 import stat
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
 Key = tuple[int, int, int, int, int, int]
 KEY = operator.attrgetter(
@@ -23,9 +22,9 @@ KEY = operator.attrgetter(
 )  # fmt: skip
 AS_DVC = stat.S_IFREG | 0o444
 _HEAD = struct.Struct("<16sq")  # the format; the device that the inodes are of
-_ROW = struct.Struct("<6q")
 _FORMAT = b"mlflow-dvc obj 1"
-_NONE = (0, 0, 0, 0, 0, 0)  # no object has that mode
+_FIELDS = 6
+NONE = (0, 0, 0, 0, 0, 0)  # no object has that mode
 _FILES = 32  # a megabyte each, for 20,000 objects
 _BY_DESCRIPTOR = {os.stat, os.link, os.open} <= os.supports_dir_fd and os.scandir in os.supports_fd
 
@@ -49,9 +48,20 @@ def folder_at(path: str) -> Iterator[tuple[int | None, str]]:
         os.close(handle)
 
 
-def is_same(now: Key, then: Key) -> bool:
-    """Tell whether the object is as it was; see the rule above. Its own lines in :mod:`shelf`."""
-    return now[:4] == then[:4] and (now[5] == then[5] or now[4] != then[4])
+def same(now: Sequence[Key], then: Sequence[tuple[int, ...]]) -> Iterable[bool]:
+    """Tell for each object whether it is as it was; see the rule above. ``then`` are columns.
+
+    All at once, without a line of Python for each: a directory has 20,000.
+    """
+    inodes, sizes, times, modes, links, changes = zip(*now, strict=True) if now else ((),) * _FIELDS
+    if [inodes, sizes, times, modes] == then[:4]:
+        return map(
+            operator.or_, map(operator.ne, links, then[4]), map(operator.eq, changes, then[5])
+        )
+    return (
+        key[:4] == was[:4] and (key[5] == was[5] or key[4] != was[4])
+        for key, was in zip(now, zip(*then, strict=True), strict=True)
+    )
 
 
 class Known:
@@ -61,31 +71,29 @@ class Known:
         self._folder = folder
         self._cache = cache
 
-    def read(self, listing: str, names: Iterable[str]) -> Iterator[tuple[str, Key]]:
-        """Yield names of objects, which come in the listing's order, with what is known of them."""
+    def read(self, listing: str, count: int) -> list[tuple[int, ...]] | None:
+        """Return the columns of what is known of its objects, in its order; a field of Key each."""
         try:
             with open(self._path(listing), "rb") as file:
                 data = file.read()
             if data[: _HEAD.size] != self._head():
-                return
-            rows = list(_ROW.iter_unpack(data[_HEAD.size :]))
+                return None
+            column = struct.Struct(f"<{count}q")
+            found = list(column.iter_unpack(data[_HEAD.size :]))
         except (OSError, struct.error):
-            return
-        named = list(names)
-        if len(named) == len(rows):
-            yield from zip(named, rows, strict=True)
+            return None
+        return found if len(found) == _FIELDS else None
 
-    def write(self, listing: str, names: Iterable[str], keys: Mapping[str, Key]) -> None:
-        """Write down those of the names that have a key and are as DVC leaves objects."""
-        rows = [keys.get(name, _NONE) for name in names]
-        rows = [row if row[3] == AS_DVC else _NONE for row in rows]
+    def write(self, listing: str, keys: Iterable[Key | None]) -> None:
+        """Write down what is known, in the listing's order, of objects as DVC leaves them."""
+        rows = [key if key and key[3] == AS_DVC else NONE for key in keys]
         with contextlib.suppress(OSError, struct.error):
-            data = struct.pack(f"<{6 * len(rows)}q", *itertools.chain.from_iterable(rows))
+            parts = [struct.pack(f"<{len(rows)}q", *column) for column in zip(*rows, strict=True)]
             os.makedirs(self._folder, exist_ok=True)
             handle, path = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
             try:
                 with open(handle, "wb") as file:
-                    file.write(self._head() + data)
+                    file.write(b"".join((self._head(), *parts)))
                 os.replace(path, self._path(listing))
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ Nothing in that folder is ever replaced: a place that is taken is an error.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -64,26 +65,26 @@ def _link(
     target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, placed: dict[str, Key]
 ) -> list[str]:
     """Make hard links of objects that nobody may write to; return the files that are left."""
-    left, linkable, can = [], shelf.keys[need.legacy], True
+    keys = list(map(shelf.keys[need.legacy].get, rows.values()))
+    fit = {name: key for name, key in zip(rows, keys, strict=True) if key and not key[3] & 0o222}
+    done = 0
+    link, follow, names = os.link, _FOLLOW, list(fit)
     with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
-        for relpath, md5 in rows.items():  # 20,000 of them: every call counts
-            key = linkable.get(md5)
-            if key is None or key[3] & 0o222 or not can:
-                left.append(relpath)
-                continue
-            try:
-                os.link(
-                    f"{start}{md5[:2]}/{md5[2:]}", top + relpath,
-                    src_dir_fd=here, dst_dir_fd=there, follow_symlinks=_FOLLOW,
+        try:
+            for name in names:  # 20,000 of them: every step counts
+                md5 = rows[name]
+                link(
+                    f"{start}{md5[:2]}/{md5[2:]}", top + name,
+                    src_dir_fd=here, dst_dir_fd=there, follow_symlinks=follow,
                 )  # fmt: skip
-            except FileExistsError as error:
-                raise _taken(f"{target}/{relpath}") from error
-            except (OSError, NotImplementedError):
-                can = False  # the file system does not have it
-                left.append(relpath)
-            else:
-                placed[relpath] = key
-    return left
+                done += 1
+        except FileExistsError as error:
+            raise _taken(f"{target}/{names[done]}") from error
+        except (OSError, NotImplementedError):
+            pass  # the file system does not have it, or not for this one
+        finally:
+            placed.update(itertools.islice(fit.items(), done))
+    return [name for name in rows if name not in placed] if done < len(rows) else []
 
 
 # As link(2) does it; where that cannot be asked for, the system's own way.

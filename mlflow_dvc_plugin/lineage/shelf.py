@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
-from mlflow_dvc_plugin.lineage.known import KEY, Key, Known, folder_at, now_at
+from mlflow_dvc_plugin.lineage.known import KEY, NONE, Key, Known, folder_at, now_at, same
 from mlflow_dvc_plugin.lineage.verified import Mark, Verified, mark_of
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
@@ -45,7 +46,6 @@ class Shelf:
         self.damaged: set[str] = set()
         self.roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
         self._known = Known(known, folder) if known else None
-        self._then: tuple[dict[str, Key], dict[str, Key]] = ({}, {})
         self._young: set[str] = set()  # they may change without a trace
         self._listed: set[tuple[str, bool]] = set()
 
@@ -54,42 +54,36 @@ class Shelf:
         return f"{self.roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
 
     def recall(self, listing: str, legacy: bool) -> None:
-        """Look up what is known of the objects of a directory."""
+        """Look whether a directory's objects are as they were when they had been read."""
         rows = self.listing(listing, legacy)
-        if rows is not None and self._known:
-            self._then[legacy].update(self._known.read(_record(listing, legacy), _objects(rows)))
-            self._listed.add((listing, legacy))
+        if rows is None or self._known is None:
+            return
+        self._listed.add((listing, legacy))
+        names = list(dict.fromkeys(rows.values()))
+        then = self._known.read(_record(listing, legacy), len(names))
+        if then is None:
+            return
+        keys = self._look_at(names, legacy)
+        still = dict(itertools.compress(zip(names, keys, strict=True), same(keys, then)))
+        self.keys[legacy].update(still)
 
-    def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
+    def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
+        look = os.stat
+        with folder_at(self.roots[legacy]) as (at, start):
+            try:
+                return [KEY(look(f"{start}{md5[:2]}/{md5[2:]}", dir_fd=at)) for md5 in names]
+            except OSError:  # one is not there
+                return [_key_of(self.path(name, legacy)) for name in names]
+
+    def sound(self, names: Collection[str], legacy: bool) -> set[str]:
         """Return those that are there and hold what their names say; the rest may be ``damaged``.
 
         What is not known is read when it is small. For the others our own record is asked, and
         DVC's, all at once; what neither vouches for is read as well.
         """
-        good, doubtful = self._as_known(names, legacy)
+        good = self.keys[legacy].keys() & names
+        doubtful = [name for name in names if name not in good] if len(good) < len(names) else []
         return good | self._read(doubtful, legacy) if doubtful else good
-
-    def _as_known(self, names: Iterable[str], legacy: bool) -> tuple[set[str], list[str]]:
-        """Return those that are as they were when they were read, and the others."""
-        good, doubtful = set(), []
-        then, keys, look = self._then[legacy], self.keys[legacy], os.stat
-        with folder_at(self.roots[legacy]) as (handle, start):
-            for name in names:  # 20,000 of them: every line counts
-                was = then.get(name)
-                if was is None:
-                    doubtful.append(name)
-                    continue
-                try:
-                    key = KEY(look(f"{start}{name[:2]}/{name[2:]}", dir_fd=handle))
-                except OSError:
-                    continue
-                # known.is_same, in place
-                if key[:4] == was[:4] and (key[5] == was[5] or key[4] != was[4]):
-                    good.add(name)
-                    keys[name] = key
-                else:
-                    doubtful.append(name)
-        return good, doubtful
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
@@ -128,8 +122,7 @@ class Shelf:
         for name, info in stats.items():
             if whole.get(name, True):
                 self.keys[legacy][name] = KEY(info)
-                if name not in self._then[legacy]:
-                    self.big[paths[name]] = mark_of(info)
+                self.big[paths[name]] = mark_of(info)
             yield name, whole.get(name, True)
 
     def keep(self) -> None:
@@ -142,7 +135,8 @@ class Shelf:
                 keys = self.keys[legacy]
                 for name in self._young:
                     keys.pop(name, None)
-                self._known.write(_record(listing, legacy), _objects(rows), keys)
+                names = dict.fromkeys(rows.values())
+                self._known.write(_record(listing, legacy), map(keys.get, names))
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -189,8 +183,11 @@ def _record(listing: str, legacy: bool) -> str:
     return f"{listing}.legacy" if legacy else listing
 
 
-def _objects(rows: Mapping[str, str]) -> Iterable[str]:
-    return dict.fromkeys(rows.values())
+def _key_of(path: str) -> Key:
+    try:
+        return KEY(os.stat(path))
+    except OSError:
+        return NONE
 
 
 def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:

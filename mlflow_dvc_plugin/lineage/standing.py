@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,52 +87,49 @@ def _all_stand(
         return None
     if datafiles.patterns_above(os.path.dirname(target), root):
         return None
-    above = {name[: end + 1] for name in rows for end in _slashes(name)}
-    seen: dict[str, Key] = {}
-    count, folders = 0, [""]
     try:
-        while folders:
-            inside = _look(target, folders.pop(), rows, placed, above, seen)
-            if inside is None:
-                return None
-            count += inside[0]
-            folders += inside[1]
+        found = _look(target, {name.rpartition("/")[0] for name in rows if "/" in name})
     except OSError:
         return None
-    return seen if count == len(rows) else None
+    if found is None or found.keys() != placed.keys() or _DVCIGNORE in map(os.path.basename, found):
+        return None
+    now = list(map(found.__getitem__, rows))
+    if any(map(operator.ne, map(_MARK, now), map(_MARK, map(placed.__getitem__, rows)))):
+        return None
+    return dict(zip(rows.values(), now, strict=True))
 
 
-def _look(  # noqa: PLR0913, PLR0917
-    target: str, prefix: str, rows: Mapping[str, str], placed: Mapping[str, Key],
-    above: Collection[str], seen: dict[str, Key],
-) -> tuple[int, list[str]] | None:  # fmt: skip
-    """Return how many files of one folder stand as they were put there, and its folders."""
-    count, folders = 0, []
-    with (
-        folder_at(f"{target}/{prefix}") as (handle, path),
-        os.scandir(path if handle is None else handle) as entries,
-    ):
-        for entry in entries:  # 20,000 of them: every line counts
-            name = prefix + entry.name
-            was = placed.get(name)
-            if was is not None:
-                key = KEY(entry.stat())
-                if key[:3] != was[:3]:
-                    return None
-                seen[rows[name]] = key
-                count += 1
-            elif f"{name}/" in above and entry.is_dir(follow_symlinks=False):
-                folders.append(f"{name}/")
-            else:
-                return None
-            if entry.name == ".dvcignore":
-                return None
-    return count, folders
+_DVCIGNORE = ".dvcignore"
+_MARK = operator.itemgetter(0, 1, 2)
 
 
-def _slashes(name: str) -> Iterator[int]:
-    if "/" in name:
-        yield from (place for place, char in enumerate(name) if char == "/")
+def _look(target: str, above: Collection[str]) -> dict[str, Key] | None:
+    """Return the files by relative path, None when a folder is there that is not expected.
+
+    ``above`` are the folders that hold files.
+    """
+    found: dict[str, Key] = {}
+    folders = {end for name in above for end in _with_above(name)}
+    for folder in ("", *sorted(folders)):
+        with (
+            folder_at(f"{target}/{folder}") as (handle, path),
+            os.scandir(path if handle is None else handle) as entries,
+        ):
+            # 20,000 of them: every step counts
+            inside = {entry.name: KEY(entry.stat()) for entry in entries}
+        found.update(
+            {f"{folder}/{name}": key for name, key in inside.items()} if folder else inside
+        )
+    for folder in folders:
+        if os.path.islink(f"{target}/{folder}") or found.pop(folder, None) is None:
+            return None
+    return found
+
+
+def _with_above(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
 
 
 def _moved(target: str, relpaths: Iterable[str], done: Put | None) -> Iterable[str]:
