@@ -8,6 +8,7 @@ object, and every link less, changes it. Where the number of links is the same, 
 
 from __future__ import annotations
 
+import array
 import contextlib
 import operator
 import os
@@ -21,7 +22,7 @@ KEY = operator.attrgetter(
     "st_ino", "st_size", "st_mtime_ns", "st_mode", "st_nlink", "st_ctime_ns"
 )  # fmt: skip
 AS_DVC = stat.S_IFREG | 0o444
-_HEAD = struct.Struct("<16sq")  # the format; the device that the inodes are of
+_HEAD = struct.Struct("=16sq")  # the format; the device that the inodes are of
 _FORMAT = b"mlflow-dvc obj 1"
 _FIELDS = 6
 NONE = (0, 0, 0, 0, 0, 0)  # no object has that mode
@@ -64,6 +65,12 @@ def same(now: Sequence[Key], then: Sequence[tuple[int, ...]]) -> Iterable[bool]:
     )
 
 
+def _columns(rows: Sequence[Key]) -> Iterator[Iterable[int]]:
+    """Yield the fields of all rows, one field at a time; zip(*rows) takes three times as long."""
+    for number in range(_FIELDS):
+        yield map(operator.itemgetter(number), rows)
+
+
 class Known:
     """The files in ``folder``, about the cache folder ``cache``."""
 
@@ -78,7 +85,7 @@ class Known:
                 data = file.read()
             if data[: _HEAD.size] != self._head():
                 return None
-            column = struct.Struct(f"<{count}q")
+            column = struct.Struct(f"={count}q")
             found = list(column.iter_unpack(data[_HEAD.size :]))
         except (OSError, struct.error):
             return None
@@ -86,9 +93,11 @@ class Known:
 
     def write(self, listing: str, keys: Iterable[Key | None]) -> None:
         """Write down what is known, in the listing's order, of objects as DVC leaves them."""
-        rows = [key if key and key[3] == AS_DVC else NONE for key in keys]
-        with contextlib.suppress(OSError, struct.error):
-            parts = [struct.pack(f"<{len(rows)}q", *column) for column in zip(*rows, strict=True)]
+        rows = [key or NONE for key in keys]
+        if {*map(operator.itemgetter(3), rows)} != {AS_DVC}:
+            rows = [key if key[3] == AS_DVC else NONE for key in rows]
+        with contextlib.suppress(OSError, OverflowError):
+            parts = [array.array("q", list(column)).tobytes() for column in _columns(rows)]
             os.makedirs(self._folder, exist_ok=True)
             handle, path = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 
 from mlflow_dvc_plugin import gitrepo
@@ -92,11 +93,12 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
             was_there = os.path.isdir(part.folder)
             made = _make(part)
             begun.append((part, was_there))
-            if part.code:
-                _check_code(run, made, outcome)
             data.stock.settle(part.folder)
-            with _adopting(made, part, data):
+            # What only asks Git is done while the data comes.
+            with ThreadPoolExecutor(1) as pool, _adopting(made, part, data):
+                asked = pool.submit(_check_code, run, made if part.code else None, outcome)
                 data.put(done)
+                asked.result()
                 data.check(outcome, done)
     except BaseException as error:
         _undo(begun, done, error)

@@ -47,7 +47,7 @@ class Shelf:
         self.roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
         self._known = Known(known, folder) if known else None
         self._young: set[str] = set()  # they may change without a trace
-        self._listed: set[tuple[str, bool]] = set()
+        self._listed: dict[tuple[str, bool], list[str]] = {}
 
     def path(self, name: str, legacy: bool) -> str:
         """Return where the object is, or would be."""
@@ -58,8 +58,7 @@ class Shelf:
         rows = self.listing(listing, legacy)
         if rows is None or self._known is None:
             return
-        self._listed.add((listing, legacy))
-        names = list(dict.fromkeys(rows.values()))
+        names = self._listed[listing, legacy] = list(dict.fromkeys(rows.values()))
         then = self._known.read(_record(listing, legacy), len(names))
         if then is None:
             return
@@ -129,13 +128,11 @@ class Shelf:
         """Write down the objects that were sound."""
         if self._verified:
             self._verified.keep(self.big)
-        for listing, legacy in self._listed:
-            rows = self.listing(listing, legacy)
-            if self._known and rows is not None:
+        for (listing, legacy), names in self._listed.items():
+            if self._known:
                 keys = self.keys[legacy]
                 for name in self._young:
                     keys.pop(name, None)
-                names = dict.fromkeys(rows.values())
                 self._known.write(_record(listing, legacy), map(keys.get, names))
 
     def _recorded(

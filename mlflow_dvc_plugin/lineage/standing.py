@@ -91,7 +91,7 @@ def _all_stand(
         found = _look(target, {name.rpartition("/")[0] for name in rows if "/" in name})
     except OSError:
         return None
-    if found is None or found.keys() != placed.keys() or _DVCIGNORE in map(os.path.basename, found):
+    if found is None or found.keys() != placed.keys():
         return None
     now = list(map(found.__getitem__, rows))
     if any(map(operator.ne, map(_MARK, now), map(_MARK, map(placed.__getitem__, rows)))):
@@ -99,7 +99,6 @@ def _all_stand(
     return dict(zip(rows.values(), now, strict=True))
 
 
-_DVCIGNORE = ".dvcignore"
 _MARK = operator.itemgetter(0, 1, 2)
 
 
@@ -117,6 +116,8 @@ def _look(target: str, above: Collection[str]) -> dict[str, Key] | None:
         ):
             # 20,000 of them: every step counts
             inside = {entry.name: KEY(entry.stat()) for entry in entries}
+        if ".dvcignore" in inside:
+            return None  # DVC refuses the directory
         found.update(
             {f"{folder}/{name}": key for name, key in inside.items()} if folder else inside
         )
