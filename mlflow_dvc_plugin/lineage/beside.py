@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
 from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git, call_git_z
-from mlflow_dvc_plugin.lineage.putting import mark_at
+from mlflow_dvc_plugin.lineage.standing import Mark, mark_at
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
 
 # A big tree, or filters that download (Git LFS), take their time.
@@ -73,7 +73,7 @@ def take_back(
     worktree: Worktree,
     folder: str,
     commit: str | None,
-    ours: Mapping[str, str],
+    ours: Mapping[str, Mark | None],
     *,
     keep: bool = False,
 ) -> str | None:
@@ -95,7 +95,7 @@ def take_back(
 
 
 def _strange(
-    worktree: Worktree, folder: str, commit: str | None, ours: Mapping[str, str]
+    worktree: Worktree, folder: str, commit: str | None, ours: Mapping[str, Mark | None]
 ) -> str | None:
     """Return a file that is neither the commit's, as it is there, nor ours."""
     tree: set[str] = set()
@@ -110,9 +110,15 @@ def _strange(
         inside = os.path.relpath(path, folder).replace(os.sep, "/")
         if inside in edited:
             return path
-        if inside not in tree and not _is_ours(path, inside) and ours.get(path) != mark_at(path):
+        if inside not in tree and not _is_ours(path, inside) and not _stands(path, ours):
             return path
     return None
+
+
+def _stands(path: str, ours: Mapping[str, Mark | None]) -> bool:
+    """Tell whether it is a file of this restore, as it was put there."""
+    mark = ours.get(path)
+    return mark is not None and mark == mark_at(path)
 
 
 def _files(folder: str) -> Iterator[str]:

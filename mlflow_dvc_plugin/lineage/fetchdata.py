@@ -1,143 +1,86 @@
 """Get a run's objects into the cache: from another cache of the repository, or a DVC remote.
 
-With today's configuration; what no remote has and is imported comes from where it was imported
-from. An object is read before it is believed, and a directory's listing before its members are
-asked for.
+With today's configuration. An object is read before it is believed, and a directory's listing
+before its members are asked for.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage import imports
+from mlflow_dvc_plugin.lineage.gathered import Gathered, Missing, scratch_in
 from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.storage import Progress, counter, look_up, unreachable
 
-Source = Callable[[Need], "imports.Source | None"]  # where a piece is imported from, if it is
 _VERSIONED = "it keeps files by their names, not by hash: restore --only code, and dvc pull there"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A piece that cannot be had: its path, its hash, and each place with what was found there."""
-
-    path: str
-    hash: str
-    tried: tuple[str, ...]
-
-
-@dataclass
-class Gathered:
-    """``count`` objects came, or would come; ``size`` in bytes, of those that came.
-
-    ``absent`` were not in the cache; ``inside`` are the members of each directory.
-    """
-
-    count: int = 0
-    size: int = 0
-    missing: list[Missing] = field(default_factory=list)
-    absent: set[str] = field(default_factory=set)
-    inside: dict[str, set[str]] = field(default_factory=dict)
 
 
 class Gatherer:
     """Brings the objects of one DVC repository; with ``dry_run`` it only asks for them."""
 
-    def __init__(
-        self, store: Store, shelf: Shelf, source_of: Source, progress: Progress, *, dry_run: bool
-    ) -> None:
+    def __init__(self, store: Store, shelf: Shelf, progress: Progress, *, dry_run: bool) -> None:
         self._store = store
         self._shelf = shelf
-        self._source_of = source_of
         self._progress = progress
         self._dry_run = dry_run
         self._remotes: dict[str, Remote | str] = {}
         self._listings = Listings(store)
         self.result = Gathered()
 
-    def gather(self, needs: Sequence[Need]) -> Gathered:
+    def gather(self, needs: Iterable[Need]) -> Gathered:
         """Get all that is not in the cache; what cannot be had is in ``missing``."""
         groups: dict[tuple[bool, str | None], dict[str, str]] = {}
         for need in needs:
             groups.setdefault((need.legacy, need.remote), {})[need.hash] = need.path
         for (legacy, own), wanted in groups.items():
-            self._bring(wanted, legacy, own)
-            inside: dict[str, str] = {}
-            for name, path in wanted.items():
-                if name.endswith(".dir"):
-                    inside.update(self._members(name, path, legacy, own))
-            self._bring(inside, legacy, own)
-        for need in needs if self.result.missing else ():
-            origin = self._source_of(need)
-            lost = self._lost(need) if origin else []
-            if origin and lost:
-                self._import(need, origin, lost)
-        return self.result
-
-    def _lost(self, need: Need) -> list[Missing]:
-        names = {need.hash} | self.result.inside.get(need.hash, set())
-        return [one for one in self.result.missing if one.hash in names]
-
-    def _import(self, need: Need, origin: imports.Source, lost: list[Missing]) -> None:
-        """Ask the repository that the piece is imported from."""
-        names = {need.hash}
-        try:
-            if self._dry_run:
-                self.result.count += imports.count(origin)
-            else:
-                with _scratch(self._shelf.folder, self._dry_run) as scratch:
-                    names, size = imports.bring(need, origin, self._shelf, scratch, self._count)
-                self.result.size += size
-                self.result.count += len(names)
-        except MlflowDvcError as error:
-            here = {id(one) for one in lost}
-            self.result.missing = [
-                replace(one, tried=(*one.tried, f"{origin}: {error.message}"))
-                if id(one) in here
-                else one
-                for one in self.result.missing
+            self._bring(wanted, legacy, own, partial(dict, wanted), alone=True)
+            listings = [
+                (path, rows)
+                for name, path in wanted.items()
+                if name.endswith(".dir")
+                and (rows := self._members(name, path, legacy, own)) is not None
             ]
-            return
-        self.result.absent |= names
-        self.result.missing = [one for one in self.result.missing if one not in lost]
-        if not self._dry_run and need.hash.endswith(".dir"):
-            self.result.inside[need.hash] = names - {need.hash}
-
-    def _count(self, total: int) -> Callable[[], None]:
-        return counter(self._progress, "downloading imported files", total)
+            inside: set[str] = set().union(*(rows.values() for _, rows in listings))
+            self._bring(inside, legacy, own, partial(_paths, listings))
+        return self.result
 
     def _members(
         self, name: str, path: str, legacy: bool, own: str | None
-    ) -> Iterator[tuple[str, str]]:
+    ) -> Mapping[str, str] | None:
+        """Return relative path -> md5 of the directory at ``path``."""
         if any(one.hash == name for one in self.result.missing):
-            return
+            return None
         rows = self._shelf.listing(name, legacy)
         if rows is None and self._dry_run and name not in self._shelf.damaged:
             rows = self._listings.get(name, legacy, own)
         if rows is None:
             text = "its listing cannot be used: it is none, or names a path outside the directory"
             self.result.missing.append(Missing(path, name, (text,)))
-            return
+            return None
+        self._shelf.recall(name, legacy)
         self.result.inside[name] = set(rows.values())
-        for relpath, md5 in rows.items():
-            yield md5, f"{path}/{relpath}"
+        return rows
 
-    def _bring(self, wanted: Mapping[str, str], legacy: bool, own: str | None) -> None:
-        left = set(wanted) - self._shelf.sound(wanted, legacy)
+    def _bring(
+        self, wanted: Collection[str], legacy: bool, own: str | None,
+        paths: Callable[[], Mapping[str, str]], *, alone: bool = False,
+    ) -> None:  # fmt: skip
+        """Get those that are not in the cache; ``paths`` tells where they belong.
+
+        ``alone``: they are no members of a directory.
+        """
+        left = set(wanted) - self._shelf.sound(wanted, legacy, alone=alone)
         if not left:
             return
         self.result.absent |= left
         tried: dict[str, list[str]] = {name: [self._in_cache(name)] for name in left}
-        with _scratch(self._shelf.folder, self._dry_run) as scratch:
+        with scratch_in(self._shelf.folder, self._dry_run) as scratch:
             left -= self._from_caches(left, legacy, scratch)
             for remote in self._store.remotes(own):
                 if left:
@@ -145,7 +88,8 @@ class Gatherer:
         if not self._store.remotes():
             for reasons in tried.values():
                 reasons.append("there is no DVC remote: dvc remote add -d NAME URL")
-        self.result.missing += [Missing(wanted[n], n, tuple(tried[n])) for n in sorted(left)]
+        where = paths() if left else {}
+        self.result.missing += [Missing(where[n], n, tuple(tried[n])) for n in sorted(left)]
 
     def _in_cache(self, name: str) -> str:
         damaged = name in self._shelf.damaged
@@ -225,15 +169,6 @@ class Gatherer:
         return came
 
 
-@contextmanager
-def _scratch(folder: str, dry_run: bool) -> Iterator[str]:
-    """Make a folder on the cache's file system; what is left in it is removed."""
-    if dry_run:
-        yield ""
-        return
-    os.makedirs(folder, exist_ok=True)
-    made = tempfile.mkdtemp(prefix="mlflow-dvc-", dir=folder)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+def _paths(listings: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    """Return a path below the toplevel for each object of the directories."""
+    return {md5: f"{path}/{name}" for path, rows in listings for name, md5 in rows.items()}

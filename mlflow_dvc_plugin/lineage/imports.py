@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlflow_dvc_plugin.capture import hashing
@@ -16,9 +16,11 @@ from mlflow_dvc_plugin.capture.yamlfile import parse
 from mlflow_dvc_plugin.dvcrepo import source
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.lineage.gathered import Gathered, scratch_in
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.revision import Stated
 from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.storage import Progress, counter
 from mlflow_dvc_plugin.tags import public_url
 
 _SHORT = 10  # of a commit's id
@@ -64,32 +66,74 @@ def source_of(toplevel: str, stated: Stated, need: Need) -> Source | None:
     return None
 
 
-def count(origin: Source) -> int:
-    """Return how many files there are to get; raises MlflowDvcError."""
-    with _without_secrets(origin):
-        return source.count(origin.repo, origin.path)
+class Importer:
+    """Gets what no remote has from the repositories that it is imported from.
 
-
-def bring(
-    need: Need,
-    origin: Source,
-    shelf: Shelf,
-    scratch: str,
-    begin: Callable[[int], Callable[[], None]],
-) -> tuple[set[str], int]:
-    """Get the piece into the cache; return the objects that it is made of, and their bytes.
-
-    Nothing enters the cache unless it is what the piece's hash says. Raises MlflowDvcError.
+    ``sources`` tells where a piece comes from; with ``dry_run`` that is only asked for it.
     """
-    with _without_secrets(origin):
-        copies = source.download(origin.repo, origin.path, scratch, begin)
-    try:
-        size = sum(map(os.path.getsize, copies.values()))
-        if not need.hash.endswith(".dir"):
-            return {_take(copies.get("", ""), need.hash, need.legacy, shelf)}, size
-        return _take_directory(need, copies, shelf, scratch), size
-    except (OSError, ValueError) as error:
-        raise MlflowDvcError(f"what came cannot be kept ({error})") from error
+
+    def __init__(
+        self, sources: Callable[[Need], Source | None], shelf: Shelf, progress: Progress,
+        *, dry_run: bool,
+    ) -> None:  # fmt: skip
+        self._sources = sources
+        self._shelf = shelf
+        self._progress = progress
+        self._dry_run = dry_run
+
+    def bring(self, needs: Iterable[Need], found: Gathered) -> None:
+        """Get those of the pieces that are missing, or miss a part; ``found`` tells then."""
+        for need in needs:
+            names = {need.hash} | found.inside.get(need.hash, set())
+            lost = [one for one in found.missing if one.hash in names]
+            origin = self._sources(need) if lost else None
+            if origin is None:
+                continue
+            rest = [one for one in found.missing if one.hash not in names]
+            try:
+                self._one(need, origin, found)
+            except MlflowDvcError as error:
+                why = f"{origin}: {error.message}"
+                rest += [replace(one, tried=(*one.tried, why)) for one in lost]
+            found.missing = rest
+
+    def _one(self, need: Need, origin: Source, found: Gathered) -> None:
+        """Get the piece; nothing enters the cache unless it is what the piece's hash says."""
+        if self._dry_run:
+            with _without_secrets(origin):
+                found.count += source.count(origin.repo, origin.path)
+            found.absent.add(need.hash)
+            return
+        with scratch_in(self._shelf.folder, self._dry_run) as scratch, _without_secrets(origin):
+            copies = source.download(origin.repo, origin.path, scratch, self._counter)
+            size = sum(map(os.path.getsize, copies.values()))
+            names = self._take(need, copies, scratch)
+        found.size += size
+        found.count += len(names)
+        found.absent |= names
+        if need.hash.endswith(".dir"):
+            found.inside[need.hash] = names - {need.hash}
+
+    def _counter(self, total: int) -> Callable[[], None]:
+        return counter(self._progress, "downloading imported files", total)
+
+    def _take(self, need: Need, copies: Mapping[str, str], scratch: str) -> set[str]:
+        """Move the copies into the cache; return the objects."""
+        scheme, forever = hashing.scheme_of(need.legacy), Deadline(None)
+        try:
+            if not need.hash.endswith(".dir"):
+                return {_take(copies.get("", ""), need.hash, need.legacy, self._shelf)}
+            rows = {rel: hashing.file_md5(path, scheme, forever)[0] for rel, path in copies.items()}
+            listing = os.path.join(scratch, "listing")
+            with open(listing, "wb") as file:
+                file.write(hashing.directory_listing(rows.items()))
+            names = {_take(listing, need.hash, need.legacy, self._shelf)}
+            names.update(
+                _take(copies[rel], md5, need.legacy, self._shelf) for rel, md5 in rows.items()
+            )
+            return names
+        except (OSError, ValueError) as error:
+            raise MlflowDvcError(f"what came cannot be kept ({error})") from error
 
 
 @contextmanager
@@ -100,18 +144,6 @@ def _without_secrets(origin: Source) -> Iterator[None]:
     except MlflowDvcError as error:
         text = error.message.replace(str(origin.repo["url"]), origin.url)
         raise MlflowDvcError(text, error.hint) from error
-
-
-def _take_directory(need: Need, copies: Mapping[str, str], shelf: Shelf, scratch: str) -> set[str]:
-    scheme, forever = hashing.scheme_of(need.legacy), Deadline(None)
-    rows = {rel: hashing.file_md5(path, scheme, forever)[0] for rel, path in copies.items()}
-    data = hashing.directory_listing(rows.items())
-    listing = os.path.join(scratch, "listing")
-    with open(listing, "wb") as file:
-        file.write(data)
-    names = {_take(listing, need.hash, need.legacy, shelf)}
-    names.update(_take(copies[rel], md5, need.legacy, shelf) for rel, md5 in rows.items())
-    return names
 
 
 def _take(path: str, name: str, legacy: bool, shelf: Shelf) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from mlflow_dvc_plugin import gitrepo
@@ -137,9 +139,20 @@ def follow(
     return failed
 
 
-def adopt(worktree: Worktree, needs: Sequence[Need], cache_of: Callable[[str], str | None]) -> None:
-    """Let the hooks take what stands in a new worktree for what its metadata has led to."""
-    with _Work(worktree, keep=True) as work:
+@contextmanager
+def adopting(
+    worktree: Worktree, needs: Sequence[Need], cache_of: Callable[[str], str | None]
+) -> Iterator[None]:
+    """Let the hooks take what comes into a new worktree meanwhile for what its metadata led to.
+
+    Its metadata is read at the same time: that is Git's work, and the data waits for the disk.
+    """
+    work = _Work(worktree, keep=True)
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(1) as pool:
+            begun = pool.submit(stack.enter_context, work)
+            yield
+        begun.result()
         for one in work.found:
             share_with_main(worktree, one.repo.root)
             folder = cache_of("" if one.name == "." else one.name)

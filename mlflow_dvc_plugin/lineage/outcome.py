@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlflow_dvc_plugin.lineage.fetchdata import Missing
+from mlflow_dvc_plugin.lineage.gathered import Missing
 
 
 @dataclass

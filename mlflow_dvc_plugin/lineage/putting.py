@@ -1,30 +1,23 @@
-"""Put a run's data into a folder that was made for it, and check what is there by its hashes.
+"""Put a run's data into a folder that was made for it.
 
 Nothing in that folder is ever replaced: a place that is taken is an error.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from mlflow_dvc_plugin.capture import datafiles, hashing
-from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.known import Key, folder_at
 from mlflow_dvc_plugin.lineage.needs import Need
-from mlflow_dvc_plugin.lineage.shelf import Shelf, mark_of
+from mlflow_dvc_plugin.lineage.shelf import Shelf
+from mlflow_dvc_plugin.lineage.standing import MovedError, Put, mark_at
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
 from mlflow_dvc_plugin.sync.placing import New, Workshop, can_share
-
-_NEVER = Deadline(None)
-
-
-@dataclass
-class Put:
-    """Files as they were put in place: absolute path -> what changes when they are written to."""
-
-    files: dict[str, str] = field(default_factory=dict)
 
 
 def misplaced(need: Need, folder: str) -> str | None:
@@ -48,16 +41,63 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
             target = os.path.join(folder, need.path)
             rows = _rows(need, shelf)
             _make_folders(need, target, rows, folder)
-            executable = need.path in how.executable
-            for relpath, md5 in rows.items():
-                path = f"{target}/{relpath}" if relpath else target
-                source = shelf.path(md5, need.legacy)
-                mark = shelf.marks.get(source)
-                if mark is None or executable or not _linked(source, path, how.types[0]):
-                    new = New(path, source, md5, hashing.scheme_of(need.legacy), executable)
-                    _one(shop, new, how.types[0])
-                    mark = mark_at(path)
-                done.files[path] = mark
+            _files(shop, target, rows, shelf, need, how, done)
+
+
+def _files(  # noqa: PLR0913, PLR0917
+    shop: Workshop, target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, how: Links,
+    done: Put,
+) -> None:  # fmt: skip
+    """Put the files in place; those that may be linked go straight there."""
+    executable, kind = need.path in how.executable, how.types[0]
+    left: Iterable[str] = rows
+    if kind == "hardlink" and not executable and "" not in rows:
+        left = _link(target, rows, shelf, need, done.inside.setdefault(target, {}))
+    if left and "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):
+        raise MovedError  # a copy has no key that would tell
+    for relpath in left:
+        path = f"{target}/{relpath}" if relpath else target
+        md5 = rows[relpath]
+        source = shelf.path(md5, need.legacy)
+        _one(shop, New(path, source, md5, hashing.scheme_of(need.legacy), executable), kind)
+        done.files[path] = mark_at(path)
+
+
+def _link(
+    target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, placed: dict[str, Key]
+) -> list[str]:
+    """Make hard links of objects that nobody may write to; return the files that are left."""
+    keys = list(map(shelf.keys[need.legacy].get, rows.values()))
+    fit = {name: key for name, key in zip(rows, keys, strict=True) if key and not key[3] & 0o222}
+    done = 0
+    link, follow, names = os.link, _FOLLOW, list(fit)
+    with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
+        try:
+            for name in names:  # 20,000 of them: every step counts
+                md5 = rows[name]
+                link(
+                    f"{start}{md5[:2]}/{md5[2:]}", top + name,
+                    src_dir_fd=here, dst_dir_fd=there, follow_symlinks=follow,
+                )  # fmt: skip
+                done += 1
+        except FileExistsError as error:
+            raise _taken(f"{target}/{names[done]}") from error
+        except (OSError, NotImplementedError):
+            pass  # the file system does not have it, or not for this one
+        finally:
+            placed.update(itertools.islice(fit.items(), done))
+    return [name for name in rows if name not in placed] if done < len(rows) else []
+
+
+# As link(2) does it; where that cannot be asked for, the system's own way.
+_FOLLOW = os.link not in os.supports_follow_symlinks
+
+# Straight to the place: they fail when anything is there.
+_LINK: Mapping[str, Callable[[str, str], None]] = {"hardlink": os.link, "symlink": os.symlink}
+
+
+def _taken(path: str) -> MlflowDvcError:
+    return MlflowDvcError(f"{path} is there already, and is no part of the data")
 
 
 def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
@@ -98,88 +138,21 @@ def _above(relpath: str) -> str:
 
 
 def _linked(source: str, path: str, kind: str) -> bool:
-    """Link straight to the place where that is asked for: it fails when anything is there."""
+    """Link straight to the place where that is asked for."""
+    if kind not in _LINK:
+        return False
     try:
-        if kind == "hardlink":
-            os.link(source, path)
-        elif kind == "symlink":
-            os.symlink(source, path)
-        else:
-            return False
+        _LINK[kind](source, path)
     except FileExistsError as error:
-        raise MlflowDvcError(f"{path} is there already, and is no part of the data") from error
+        raise _taken(path) from error
     except (OSError, NotImplementedError):
         return False  # the file system does not have it
     return True
 
 
 def _one(shop: Workshop, new: New, kind: str) -> None:
-    if kind in ("hardlink", "symlink") and can_share(new) and _linked(new.source, new.path, kind):
+    if kind in _LINK and can_share(new) and _linked(new.source, new.path, kind):
         return
     if os.path.lexists(new.path):
-        raise MlflowDvcError(f"{new.path} is there already, and is no part of the data")
+        raise _taken(new.path)
     shop.swap(None, shop.make(new), new.path)
-
-
-def mark_at(path: str) -> str:
-    """Return what changes when the file is written to; for a link, when what it leads to is."""
-    try:
-        return mark_of(os.stat(path))
-    except OSError:
-        return "gone"
-
-
-def differences(
-    folder: str, root: str, shelf: Shelf | None, need: Need, done: Put | None
-) -> Iterator[str]:
-    """Yield what is on disk other than the run's tags say; nothing when all is as they say.
-
-    A file that stands as it was put there has the hash of its object; every other one is read.
-    """
-    target = os.path.join(folder, need.path)
-    if not need.hash.endswith(".dir"):
-        if not _has(target, need.hash, need.legacy, done):
-            yield f"{need.path} is not what the run's tag says ({need.hash})"
-        return
-    rows = shelf.listing(need.hash, need.legacy) if shelf else None
-    if rows is None:
-        if _directory_hash(root, target, need.legacy) != need.hash:
-            yield f"{need.path} is not what the run's tag says ({need.hash})"
-        return
-    there = set(_data_files(root, target))
-    for relpath in sorted(rows.keys() ^ there):
-        what = "is missing" if relpath in rows else "is no part of the run's data"
-        yield f"{need.path}/{relpath} {what}"
-    for relpath in rows.keys() & there:
-        if not _has(f"{target}/{relpath}", rows[relpath], need.legacy, done):
-            yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
-
-
-def _data_files(root: str, target: str) -> Iterable[str]:
-    ignored = bool(datafiles.patterns_above(os.path.dirname(target), root))
-    try:
-        for name in datafiles.data_files(root, target, ignored, _NEVER):
-            yield name.replace(os.sep, "/")
-    except (OSError, ValueError):
-        return
-
-
-def _directory_hash(root: str, target: str, legacy: bool) -> str | None:
-    """Hash a directory of which DVC keeps no listing (``cache: false``)."""
-    scheme = hashing.scheme_of(legacy)
-    try:
-        return hashing.directory_hash(
-            (name, hashing.file_md5(os.path.join(target, name), scheme, _NEVER)[0])
-            for name in _data_files(root, target)
-        )
-    except (OSError, ValueError):
-        return None
-
-
-def _has(path: str, value: str, legacy: bool, done: Put | None) -> bool:
-    if done is not None and done.files.get(path) == mark_at(path):
-        return True
-    try:
-        return hashing.file_md5(path, hashing.scheme_of(legacy), _NEVER)[0] == value
-    except (OSError, ValueError):
-        return False

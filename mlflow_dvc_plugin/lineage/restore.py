@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -16,9 +18,9 @@ from mlflow_dvc_plugin.gitrepo import call_git, is_here, remote_names
 from mlflow_dvc_plugin.lineage import beside, fetchcode, inplace
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part, parts_of
-from mlflow_dvc_plugin.lineage.putting import Put
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.rundata import RunData
+from mlflow_dvc_plugin.lineage.standing import MovedError, Put
 from mlflow_dvc_plugin.lineage.stock import without_inner
 from mlflow_dvc_plugin.storage import Progress
 
@@ -29,13 +31,23 @@ def restore(run: Record, how: How, start: str, progress: Progress) -> Outcome:
     """Bring the run back; raises MlflowDvcError when nothing could be, and nothing was changed."""
     parts = parts_of(run, how, start)
     outcome = Outcome(run.run_id)
+    try:
+        return _restore(run, parts, how, outcome, progress, later=True)
+    except MovedError:  # it has taken away again what it had made
+        again = Outcome(run.run_id, commits_from=outcome.commits_from)
+        return _restore(run, parts, how, again, progress, later=False)
+
+
+def _restore(  # noqa: PLR0913
+    run: Record, parts: list[Part], how: How, outcome: Outcome, progress: Progress, *, later: bool
+) -> Outcome:
     for part in parts:
         _require_room(part, how)
         _fetch_commit(part, how, outcome)
     for part in parts:
         if part.code:
             outcome.lacking.update(_lost_code(run))
-    work = [(part, RunData(run, part, how, outcome, progress)) for part in parts]
+    work = [(part, RunData(run, part, how, outcome, progress, later=later)) for part in parts]
     outcome.folders = {part.folder: part.commit or "" for part in parts}
     if how.dry_run or outcome.missing:
         return outcome
@@ -91,15 +103,25 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
             was_there = os.path.isdir(part.folder)
             made = _make(part)
             begun.append((part, was_there))
-            if part.code:
-                _check_code(run, made, outcome)
-            data.put(done)
-            data.check(outcome, done)
-            if made and part.data:
-                inplace.adopt(made, data.needs, data.stock.cache_of)
+            data.stock.settle(part.folder)
+            # What only asks Git is done while the data comes.
+            with ThreadPoolExecutor(1) as pool, _adopting(made, part, data):
+                asked = pool.submit(_check_code, run, made if part.code else None, outcome)
+                data.put(done)
+                asked.result()
+                data.check(outcome, done)
     except BaseException as error:
+        if isinstance(error, MovedError):
+            for _, data in work:
+                data.renew(done)
         _undo(begun, done, error)
         raise
+
+
+def _adopting(made: Worktree | None, part: Part, data: RunData) -> AbstractContextManager[None]:
+    if made is None or not part.data:
+        return nullcontext()
+    return inplace.adopting(made, data.needs, data.stock.cache_of)
 
 
 def _make(part: Part) -> Worktree | None:
@@ -112,7 +134,7 @@ def _make(part: Part) -> Worktree | None:
 def _undo(begun: list[tuple[Part, bool]], done: Put, error: BaseException) -> None:
     for part, was_there in reversed(begun):
         stays = beside.take_back(
-            part.worktree, part.folder, part.commit, done.files, keep=was_there
+            part.worktree, part.folder, part.commit, done.all(), keep=was_there
         )
         if stays and isinstance(error, MlflowDvcError):
             error.args = (f"{error.message}\n{stays}",)

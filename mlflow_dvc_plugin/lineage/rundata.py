@@ -6,23 +6,27 @@ import os
 from collections.abc import Iterator
 
 from mlflow_dvc_plugin.capture import hashing
-from mlflow_dvc_plugin.gitrepo import is_here
 from mlflow_dvc_plugin.lineage.needs import Need, need_of, needs_of
 from mlflow_dvc_plugin.lineage.outcome import Outcome
 from mlflow_dvc_plugin.lineage.parts import How, Part
-from mlflow_dvc_plugin.lineage.putting import Links, Put, differences, misplaced, put
+from mlflow_dvc_plugin.lineage.putting import Links, misplaced, put
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
+from mlflow_dvc_plugin.lineage.standing import Put, differences, renew
 from mlflow_dvc_plugin.lineage.stock import Stock, without_inner
 from mlflow_dvc_plugin.storage import Progress
 
 
 class RunData:
-    """The data of one part: what is needed, what could be had, and where that lies."""
+    """The data of one part: what is needed, what could be had, and where that lies.
 
-    def __init__(
-        self, run: Record, part: Part, how: How, outcome: Outcome, progress: Progress
-    ) -> None:
+    ``later``: objects that are known are looked at once they are linked, and not before.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self, run: Record, part: Part, how: How, outcome: Outcome, progress: Progress,
+        *, later: bool,
+    ) -> None:  # fmt: skip
         self.part = part
         self.stock = Stock(part.worktree)
         self.needs: list[Need] = []
@@ -31,7 +35,10 @@ class RunData:
             revisions = Revisions(part.worktree.toplevel)
             self.needs = self._wanted(run, revisions, how, outcome)
             objects = [need for need in without_inner(self.needs) if need.kept]
-            self.stock.gather(objects, self.stated, progress, dry_run=how.dry_run)
+            self.stock.gather(
+                objects, self.stated, progress, dry_run=how.dry_run,
+                later=later and not (how.dry_run or how.in_place),
+            )  # fmt: skip
             found = self.stock.gathered
             outcome.missing += found.missing
             outcome.fetched += found.count
@@ -46,7 +53,7 @@ class RunData:
             else:
                 outcome.lacking[what] = why
         states = self.part.states
-        if states and is_here(self.part.worktree.toplevel, states):
+        if states and revisions.trees.root(states):  # it is here
             self.stated = revisions.at(states)
         needs = [*found.needs, *(self._rest(found.needs) if how.everything else ())]
         for need in needs:
@@ -96,15 +103,23 @@ class RunData:
         return {path for path, out in self.stated.outputs.items() if out.isexec}
 
     def put(self, done: Put) -> None:
-        """Put the data into the folder that was made for it."""
+        """Put the data into the folder that was made for it; the stock has settled there."""
         folder = self.part.folder
-        self.stock.settle(folder)
         for root, shelf in self.stock.shelves.items():
             own = os.path.join(folder, root, ".dvc")
             scratch = os.path.join(own, "tmp", "mlflow-dvc") if os.path.isdir(own) else folder
             mine = [n for n in without_inner(self.needs) if n.root == root and n.kept]
             links = Links(scratch, self.stock.links[root], self.executable)
             put(folder, shelf, mine, links, done)
+
+    def renew(self, done: Put) -> None:
+        """Note how the links stand: see :func:`standing.renew`."""
+        for need in self.needs:
+            shelf = self.stock.shelves.get(need.root)
+            rows = shelf.listing(need.hash, need.legacy) if shelf else None
+            if shelf and rows:
+                target = os.path.join(self.part.folder, need.path)
+                renew(target, rows, shelf, need.legacy, done)
 
     def check(self, outcome: Outcome, done: Put | None) -> None:
         """Compare what is on disk with the run's tags."""
@@ -119,3 +134,5 @@ class RunData:
                 outcome.lacking[need.path] = wrong[0] + more
             else:
                 outcome.checked[need.path] = need.hash
+        for shelf in self.stock.shelves.values():
+            shelf.keep()

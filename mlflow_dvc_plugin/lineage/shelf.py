@@ -3,58 +3,125 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import operator
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
+from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
+from mlflow_dvc_plugin.lineage.known import AS_DVC, KEY, NONE, Key, Known, folder_at, now_at
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
 _MD5 = 32
 _SMALL = 1 << 16  # bytes
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+# A new link makes the next reading write the time of access: a third of what the reading takes.
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
 
 
 class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
-    ``marks`` are those of sound objects that nobody may write to, by path.
+    ``keys`` are those of sound objects, by name, of DVC 3.x and of 2.x (``legacy``). What is known
+    of them in the folder ``known`` is not read again. ``later``: whoever links to an object then
+    compares its key; so it is not looked at here, only whether it is there, and is in ``unsure``.
     """
 
-    def __init__(self, folder: str, root: str, site_cache: str | None) -> None:
+    def __init__(
+        self, folder: str, root: str, site_cache: str | None, known: str | None = None,
+        *, later: bool = False,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self._root = root
         self._site = site_cache
         self.cache = Cache(folder, root, site_cache, {})
-        self.marks: dict[str, str] = {}
+        self.keys: tuple[dict[str, Key], dict[str, Key]] = ({}, {})
+        self.unsure: tuple[set[str], set[str]] = (set(), set())
         self.damaged: set[str] = set()
-        self._roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
+        self.roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
+        self._known = Known(known, folder) if known else None
+        self._later = later
+        self._young: set[str] = set()  # they may change without a trace
+        self._listed: dict[tuple[str, bool], list[str]] = {}
 
     def path(self, name: str, legacy: bool) -> str:
         """Return where the object is, or would be."""
-        return f"{self._roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
+        return f"{self.roots[legacy]}{name[:2]}{os.sep}{name[2:]}"
 
-    def sound(self, names: Iterable[str], legacy: bool) -> set[str]:
+    def recall(self, listing: str, legacy: bool) -> None:
+        """Look whether a directory's objects are as they were when they had been read."""
+        rows = self.listing(listing, legacy)
+        if rows is None or self._known is None:
+            return
+        names = list(dict.fromkeys(rows.values()))
+        then = self._known.read(_record(listing, legacy), len(names))
+        keys = self.keys[legacy]
+        if then and self._later and self._are_there(names, legacy):
+            still = {name: key for name, key in zip(names, then, strict=True) if key[3] == AS_DVC}
+            self.unsure[legacy].update(still.keys() - keys.keys())
+            keys.update({name: still[name] for name in self.unsure[legacy] & still.keys()})
+        elif then:
+            now = self._look_at(names, legacy)
+            keys.update(
+                itertools.compress(zip(names, now, strict=True), map(operator.eq, now, then))
+            )
+        if not keys.keys() >= set(names):
+            self._listed[listing, legacy] = names
+
+    def _are_there(self, names: Iterable[str], legacy: bool) -> bool:
+        there: set[str] = set()
+        wanted = set(names)
+        try:
+            for first in {name[:2] for name in wanted}:
+                there.update(map(first.__add__, os.listdir(self.roots[legacy] + first)))
+        except OSError:
+            return False
+        return wanted <= there
+
+    def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
+        look = os.stat
+        with folder_at(self.roots[legacy]) as (at, start):
+            try:
+                return [KEY(look(f"{start}{md5[:2]}/{md5[2:]}", dir_fd=at)) for md5 in names]
+            except OSError:  # one is not there
+                return [_key_of(self.path(name, legacy)) for name in names]
+
+    def sound(self, names: Collection[str], legacy: bool, *, alone: bool = False) -> set[str]:
         """Return those that are there and hold what their names say; the rest may be ``damaged``.
 
-        A small object is read. For the others DVC's own record is asked, all at once; what it does
-        not vouch for is read as well.
+        What is not known is read when it is small. For the others DVC's own record is asked, all at
+        once; what it does not vouch for is read as well. ``alone``: they are no members of a
+        directory, and nobody looks at them later.
         """
+        good = self.keys[legacy].keys() & names
+        if alone:
+            good -= self.unsure[legacy]
+        doubtful = [name for name in names if name not in good] if len(good) < len(names) else []
+        return good | self._read(doubtful, legacy) if doubtful else good
+
+    def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
+        keys, stamp = self.keys[legacy], now_at(self.folder)
         for name in names:
-            path = self.path(name, legacy)
             try:
-                info, md5 = _look(path, small=not legacy or name.endswith(".dir"))
+                info, md5 = _look(
+                    self.path(name, legacy), small=not legacy or name.endswith(".dir")
+                )
             except OSError:
                 continue
+            if not settled(info.st_mtime_ns, stamp):
+                self._young.add(name)
             if md5 is None:
                 big[name] = info
             elif md5 == name[:_MD5]:
                 good.add(name)
-                self._note(path, info)
+                keys[name] = KEY(info)
             else:
                 broken.add(name)
         for name, whole in self._big(big, legacy):
@@ -71,12 +138,17 @@ class Shelf:
             whole = dict(zip(doubtful, read, strict=True))
         for name, info in stats.items():
             if whole.get(name, True):
-                self._note(paths[name], info)
+                self.keys[legacy][name] = KEY(info)
             yield name, whole.get(name, True)
 
-    def _note(self, path: str, info: os.stat_result) -> None:
-        if not info.st_mode & 0o222:
-            self.marks[path] = mark_of(info)
+    def keep(self) -> None:
+        """Write down the objects of directories that were sound, where that was not known."""
+        for (listing, legacy), names in self._listed.items():
+            if self._known:
+                keys = self.keys[legacy]
+                for name in self._young:
+                    keys.pop(name, None)
+                self._known.write(_record(listing, legacy), map(keys.get, names))
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -119,15 +191,23 @@ class Shelf:
         return self.take(place, name, legacy)
 
 
-def mark_of(info: os.stat_result) -> str:
-    """Return what changes when the file is written to, and stays when it gets another name."""
-    return f"{info.st_ino} {info.st_size} {info.st_mtime_ns}"
+def _record(listing: str, legacy: bool) -> str:
+    return f"{listing}.legacy" if legacy else listing
+
+
+def _key_of(path: str) -> Key:
+    try:
+        return KEY(os.stat(path))
+    except OSError:
+        return NONE
 
 
 def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
     """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    handle = os.open(path, flags)
+    try:
+        handle = os.open(path, _FLAGS | _NO_ATIME)
+    except PermissionError:  # of somebody else's file it must not be asked
+        handle = os.open(path, _FLAGS)
     try:
         info = os.fstat(handle)
         if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:

@@ -13,8 +13,9 @@ from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
-from mlflow_dvc_plugin.lineage.fetchdata import Gathered, Gatherer, Missing
-from mlflow_dvc_plugin.lineage.imports import source_of
+from mlflow_dvc_plugin.lineage.fetchdata import Gatherer
+from mlflow_dvc_plugin.lineage.gathered import Gathered, Missing
+from mlflow_dvc_plugin.lineage.imports import Importer, source_of
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.revision import Stated, above
 from mlflow_dvc_plugin.lineage.shelf import Shelf
@@ -37,14 +38,16 @@ class Stock:
         return shelf.folder if shelf else None
 
     def gather(
-        self, needs: Iterable[Need], stated: Stated, progress: Progress, *, dry_run: bool
-    ) -> None:
+        self, needs: Iterable[Need], stated: Stated, progress: Progress, *, dry_run: bool,
+        later: bool = False,
+    ) -> None:  # fmt: skip
         """Get all objects into the caches; what cannot be had is in ``gathered.missing``.
 
         ``stated`` is what the commit states that the data came from, an empty one where it is not
-        here.
+        here; ``later`` as in Shelf, where the data will be hard links.
         """
-        source = partial(source_of, self.worktree.toplevel, stated)
+        sources = partial(source_of, self.worktree.toplevel, stated)
+        known = os.path.join(self.worktree.common_dir, "mlflow-dvc", "objects")
         by_root: dict[str, list[Need]] = {}
         for need in needs:
             by_root.setdefault(need.root, []).append(need)
@@ -59,10 +62,12 @@ class Stock:
             config = read_config(os.path.join(main, ".dvc"))
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
-            self.shelves[root] = Shelf(folder, main, site)
+            linked = later and config.links[0] == "hardlink"
+            shelf = self.shelves[root] = Shelf(folder, main, site, known, later=linked)
             self.links[root] = config.links
-            gatherer = Gatherer(store, self.shelves[root], source, progress, dry_run=dry_run)
-            self._add(gatherer.gather(mine))
+            found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
+            Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)
+            self._add(found)
 
     def _own(self, main: str, root: str) -> str:
         """Return the repository's own cache, that of the main worktree where there is one.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +20,6 @@ from mlflow_dvc_plugin.sync.bounds import is_reserved
 
 _MODE = 0o444
 _MD5 = 32
-_HEX = re.compile("[0-9a-f]*")
 # In names between line breaks: a part that begins with a dot or is empty, a NUL, and what Windows
 # takes for a separator.
 _ODD = ("\n.", "/.", "\n/", "//", "/\n", "\n\n", "\0", "\\")
@@ -99,11 +97,19 @@ def rows_of(data: bytes, name: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("it is no list of files") from error
     md5s = found.values()
-    if not set(map(len, md5s)) <= {_MD5} or not _HEX.fullmatch("".join(md5s)):
+    if not set(map(len, md5s)) <= {_MD5} or not _is_hex("".join(md5s)):
         raise ValueError("it names what is no hash")
     if not _all_inside(found):
         raise ValueError("it names a path outside the directory")
     return found
+
+
+def _is_hex(text: str) -> bool:
+    """Tell whether all of it is lower-case hexadecimal, without a regular expression's 5 ms."""
+    try:
+        return bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
 
 
 def is_whole(path: str, name: str, legacy: bool) -> bool:

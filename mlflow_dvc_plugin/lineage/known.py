@@ -1,0 +1,123 @@
+"""What ``stat`` said of a directory's objects when they had been read: so far nobody reads them.
+
+One file for each listing, in Git's common folder; losing it costs time. An object is believed when
+inode, size and mtime are as they were and its mode is that which DVC leaves (0444). That is DVC's
+own rule (``dvc_data/hashfile/state.py``): ctime can be no part of it, because every link to the
+object, and every link less, changes it.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import operator
+import os
+import stat
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+
+Key = tuple[int, int, int, int]
+KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_mode")
+AS_DVC = stat.S_IFREG | 0o444
+_HEAD = struct.Struct("=16sq")  # the format; the device that the inodes are of
+_FORMAT = b"mlflow-dvc obj 2"
+_FIELDS = 4
+NONE: Key = (0, 0, 0, 0)  # no object has that mode
+_FILES = 32  # a megabyte each, for 20,000 objects
+_BY_DESCRIPTOR = {os.stat, os.link, os.open} <= os.supports_dir_fd and os.scandir in os.supports_fd
+
+
+@contextlib.contextmanager
+def folder_at(path: str) -> Iterator[tuple[int | None, str]]:
+    """Open the folder; yield its descriptor, and what stands before names in it.
+
+    Through a descriptor the kernel resolves one name a file, not the whole path.
+    """
+    handle = None
+    if _BY_DESCRIPTOR:
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    if handle is None:
+        yield None, os.path.join(path, "")
+        return
+    try:
+        yield handle, ""
+    finally:
+        os.close(handle)
+
+
+def _columns(rows: Sequence[Key]) -> Iterator[Iterable[int]]:
+    """Yield the fields of all rows, one field at a time; zip(*rows) takes three times as long."""
+    for number in range(_FIELDS):
+        yield map(operator.itemgetter(number), rows)
+
+
+class Known:
+    """The files in ``folder``, about the cache folder ``cache``."""
+
+    def __init__(self, folder: str, cache: str) -> None:
+        self._folder = folder
+        self._cache = cache
+
+    def read(self, listing: str, count: int) -> list[Key] | None:
+        """Return what is known of its objects, in its order; NONE for one that is not."""
+        try:
+            with open(self._path(listing), "rb") as file:
+                data = file.read()
+            if data[: _HEAD.size] != self._head():
+                return None
+            columns = list(struct.Struct(f"={count}q").iter_unpack(data[_HEAD.size :]))
+        except (OSError, struct.error):
+            return None
+        if len(columns) != _FIELDS:
+            return None
+        return list(zip(*columns, strict=True))
+
+    def write(self, listing: str, keys: Iterable[Key | None]) -> None:
+        """Write down what is known, in the listing's order, of objects as DVC leaves them."""
+        rows = [key or NONE for key in keys]
+        if {*map(operator.itemgetter(3), rows)} != {AS_DVC}:
+            rows = [key if key[3] == AS_DVC else NONE for key in rows]
+        with contextlib.suppress(OSError, OverflowError):
+            parts = [array.array("q", list(column)).tobytes() for column in _columns(rows)]
+            os.makedirs(self._folder, exist_ok=True)
+            handle, path = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
+            try:
+                with open(handle, "wb") as file:
+                    file.write(b"".join((self._head(), *parts)))
+                os.replace(path, self._path(listing))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                raise
+            self._tidy()
+
+    def _path(self, listing: str) -> str:
+        return os.path.join(self._folder, listing)
+
+    def _head(self) -> bytes:
+        return _HEAD.pack(_FORMAT, os.stat(self._cache).st_dev & (1 << 63) - 1)
+
+    def _tidy(self) -> None:
+        """Keep the youngest files."""
+        with os.scandir(self._folder) as entries:
+            found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries]
+        for _, path in sorted(found)[:-_FILES]:
+            os.unlink(path)
+
+
+def now_at(folder: str) -> int:
+    """Return the time in ns by the clock that stamps files in the folder, or one that is behind."""
+    import time
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b".")
+            file.flush()
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:  # a cache that others may write
+        return time.time_ns() - _MINUTE
+
+
+_MINUTE = 60 * 1_000_000_000
