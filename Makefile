@@ -28,8 +28,9 @@ STAMP := $(VENV)/.installed
 SELF := '.[s3,test,dev]'
 SELF_LOWEST := '.[s3,test]'
 LOWEST := $(VENV)-lowest
-# loadfile: the tests of a file run on one worker, which starts the servers they need once.
-PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadfile
+# loadfile: the tests of a file run on one worker, which starts the servers they need once. The files
+# keep the order that tests/slowfirst.py gives them.
+PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # $(call create,venv,python): uv is some ten times faster than pip, but pip does where uv has no wheel.
 define create
