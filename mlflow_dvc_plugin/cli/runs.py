@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
 if TYPE_CHECKING:
+    from mlflow_dvc_plugin.cli.progress import Bars
     from mlflow_dvc_plugin.cli.runtable import Some
     from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Scope
 
@@ -56,6 +59,8 @@ def command(  # noqa: PLR0913
 
     Exit code 1 when there is no such run.
     """
+    from dataclasses import replace
+
     from mlflow_dvc_plugin import gitdir
     from mlflow_dvc_plugin.cli.runtable import Some
     from mlflow_dvc_plugin.lineage import ranking
@@ -69,17 +74,19 @@ def command(  # noqa: PLR0913
     if only_now and meant.kind != "path":
         raise click.UsageError("--now is for a path")
     scope, names = _scope(experiments)
-    answer = find_runs(scope, worktree, meant)
-    hits = answer.hits
-    if only_now:
-        hits = _on_disk_now(answer)
-    if best:
-        hits = ranking.top(hits, best)
-    elif sort:
-        hits = ranking.ranked(hits, ranking.rank(sort), limit)
-    chosen = bool(best or only_now)
-    shown = (best.name, *metrics) if best and metrics else metrics
-    return _print(answer, Some(hits, limit, chosen), names, shown, as_json)
+    # JSON is printed run by run: whoever reads it through a pipe sees how far it is.
+    with progress(wanted=not as_json or sys.stdout.isatty()) as bars:
+        answer = find_runs(replace(scope, progress=bars), worktree, meant)
+        hits = answer.hits
+        if only_now:
+            hits = _on_disk_now(answer)
+        if best:
+            hits = ranking.top(hits, best)
+        elif sort:
+            hits = ranking.ranked(hits, ranking.rank(sort), limit)
+        chosen = bool(best or only_now)
+        shown = (best.name, *metrics) if best and metrics else metrics
+        return _print(answer, Some(hits, limit, chosen), names, shown, as_json, bars)
 
 
 def _scope(experiments: tuple[str, ...]) -> tuple[Scope, dict[str, str]]:
@@ -97,15 +104,15 @@ def _on_disk_now(answer: Answer) -> Iterator[Hit]:
     return (hit for hit in answer.hits if hit.version is not None and hit.version == answer.now)
 
 
-def _print(
+def _print(  # noqa: PLR0913, PLR0917
     answer: Answer, hits: Some, names: Mapping[str, str], metrics: tuple[str, ...],
-    as_json: bool,
+    as_json: bool, bars: Bars,
 ) -> int:  # fmt: skip
     from mlflow_dvc_plugin.cli import runtable
 
     if as_json:
-        return 0 if runtable.print_json(answer, hits, names) else 1
-    number = runtable.print_table(answer, hits, names, metrics)
+        return 0 if runtable.print_json(answer, hits, names, bars) else 1
+    number = runtable.print_table(answer, hits, names, metrics, bars)
     if not number:
         click.echo("no run was found")
     if hits.cut:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,11 +69,12 @@ def experiment_names(client: Any) -> dict[str, str]:
 
 def search(  # noqa: PLR0913
     client: Any, experiments: Sequence[str], query: str = "", *, order: Sequence[str] = (),
-    limit: int | None = None, deleted: bool = False,
+    limit: int | None = None, deleted: bool = False, asking: Callable[[], None] | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Yield the runs that MLflow's filter ``query`` finds in these experiments (ids).
 
-    ``order`` as in ``MlflowClient.search_runs``; ``deleted`` asks for deleted runs instead.
+    ``order`` as in ``MlflowClient.search_runs``; ``deleted`` asks for deleted runs instead;
+    ``asking`` is called before each page is asked for.
     Raises MlflowDvcError when the store fails, also half way.
     """
     if not experiments:
@@ -83,6 +84,8 @@ def search(  # noqa: PLR0913
     view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
 
     def page(page_token: str | None = None, max_results: int = _PAGE) -> Any:
+        if asking:
+            asking()
         return client.search_runs(
             experiments, query, view, max_results, list(order) or None, page_token
         )
