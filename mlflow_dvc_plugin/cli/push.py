@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
+if TYPE_CHECKING:
+    from mlflow_dvc_plugin.lineage.push import Failure
+
+_NAMED = 5  # runs
 _EXAMPLES = """\b
 Examples:
   mlflow-dvc push 3f2ab0c9
@@ -33,8 +38,11 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
     models:/NAME@ALIAS.
 
-    Exit code 1 when something could not be shared.
+    A remote that fails is named, and keeps nothing from the others. Exit code 1 when something
+    could not be shared.
     """
+    from dataclasses import asdict
+
     from mlflow_dvc_plugin import gitdir
     from mlflow_dvc_plugin.lineage.push import push
     from mlflow_dvc_plugin.lineage.resolve import find_all
@@ -45,7 +53,7 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     with progress() as show:
         done = push(worktree, found, remote, show)
     if as_json:
-        click.echo(json.dumps(vars(done), indent=2))
+        click.echo(json.dumps(asdict(done), indent=2))
     else:
         for commit in done.code:
             click.echo(f"pushed {commit} to {printable(done.remote)}")
@@ -55,4 +63,15 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
             click.echo(f"{counted(count, 'object')} uploaded to DVC remote {printable(name)}")
         for text in done.problems:
             click.echo(f"not shared: {printable(text)}", err=True)
-    return 1 if done.problems else 0
+        for one in done.failed:
+            click.echo(f"not shared: {printable(one.text)}", err=True)
+            _hint(one)
+    return 0 if done.whole else 1
+
+
+def _hint(one: Failure) -> None:
+    some = ", ".join(run[:8] for run in one.runs[:_NAMED])
+    more = f" and {len(one.runs) - _NAMED} more" if len(one.runs) > _NAMED else ""
+    click.echo(f"  which concerns {some}{more}", err=True)
+    if one.hint:
+        click.echo(f"hint: {printable(one.hint)}", err=True)
