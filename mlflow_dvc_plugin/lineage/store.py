@@ -103,7 +103,9 @@ def quoted(value: str) -> str:
     for quote in "'\"":
         if quote not in value:
             return f"{quote}{value}{quote}"
-    raise MlflowDvcError(f"MLflow cannot search for a value with both quotes: {value}")
+    raise MlflowDvcError(
+        f"MLflow cannot search for a value with both quotes: {value}", "give the run's id instead"
+    )
 
 
 def pages(ask: Any, size: int = _PAGE) -> Iterator[Any]:
