@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
@@ -27,8 +28,9 @@ Examples:
 @click.option(
     "--remote", metavar="NAME", help="The Git remote; origin, or the only one, when not given."
 )
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
+def command(runs: tuple[str, ...], remote: str | None, data_repo: str | None, as_json: bool) -> int:
     """Share the code and the input data of runs.
 
     A commit or snapshot that the Git remote lacks is pushed under refs/mlflow-dvc/snapshots/, where
@@ -51,7 +53,7 @@ def command(runs: tuple[str, ...], remote: str | None, as_json: bool) -> int:
     worktree = gitdir.require_worktree(os.getcwd())
     found = find_all(open_client(), runs)
     with progress() as show:
-        done = push(worktree, found, remote, show)
+        done = push(worktree, found, remote, show, data_repo)
     if as_json:
         click.echo(json.dumps(asdict(done), indent=2))
     else:

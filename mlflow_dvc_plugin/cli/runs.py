@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
@@ -43,15 +44,17 @@ Examples:
 @click.option("--now", "only_now", is_flag=True,
               help="Of a path only the version that is on disk.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N runs.")
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913
     *, what: str, experiments: tuple[str, ...], metrics: tuple[str, ...], sort: str | None,
-    best_of: str | None, only_now: bool, limit: int | None, as_json: bool,
+    best_of: str | None, only_now: bool, limit: int | None, data_repo: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the runs of WHAT.
 
     WHAT is a commit, branch or tag; a range of commits; data at a path, or at path@revision; a file
     inside a tracked directory; a hash of data or its beginning; or the name of a DVC experiment.
+    With --data-repo DIR a path is one in DIR.
 
     A commit's runs are those started from it, and those made from a dirty tree just before it that
     it holds. Each row says whether the match is exact, or how the run's tree differs. What cannot
@@ -65,12 +68,11 @@ def command(  # noqa: PLR0913
     from mlflow_dvc_plugin.cli.runtable import Some
     from mlflow_dvc_plugin.lineage import ranking
     from mlflow_dvc_plugin.lineage.find import find_runs
-    from mlflow_dvc_plugin.lineage.what import meaning
+    from mlflow_dvc_plugin.lineage.what import meaning_of_either
 
     best = ranking.best(best_of) if best_of else None
     folder = os.getcwd()
-    worktree = gitdir.find_worktree(folder)
-    meant = meaning(worktree, what, folder)
+    worktree, meant = meaning_of_either(gitdir.find_worktree(folder), what, folder, data_repo)
     if only_now and meant.kind != "path":
         raise click.UsageError("--now is for a path")
     scope, names = _scope(experiments)

@@ -173,7 +173,7 @@ def _on_disk(worktree: Worktree, path: str, stated: dict[str, Version]) -> str |
     if os.path.isdir(full):
         from mlflow_dvc_plugin.capture.live import Facts, capture
 
-        data = capture(Facts(), thorough=True)[0].data
+        data = capture(Facts(), thorough=True, given=full)[0].data
         states = [*data.inputs, *data.products] if data else []
         return next((state.hash for state in states if state.path == path), None)
     return None

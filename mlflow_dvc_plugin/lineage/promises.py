@@ -63,7 +63,7 @@ def _code(run: Record, evidence: Evidence) -> Iterator[Promise]:
     if run.data_rev:
         place = evidence.commits[run.data_rev]
         if place.verdict == "broken":
-            place = unknown("it is the commit of another repository", _GO)
+            place = unknown("it is the commit of another repository", _NAME)
         yield Promise("data commit", run.data_rev, place)
 
 
@@ -92,6 +92,7 @@ def _commit(run: Record, commit: str, evidence: Evidence) -> Place:
 
 
 _GO = "go to that repository, and ask there"
+_NAME = "name that repository: --data-repo DIR"
 
 
 def _unproved(run: Record, needs: Needs) -> Iterator[Promise]:

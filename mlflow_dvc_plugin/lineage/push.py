@@ -64,17 +64,18 @@ class Pushed:
 
 
 def push(
-    worktree: Worktree, runs: Sequence[Record], remote: str | None, progress: Progress
-) -> Pushed:
+    worktree: Worktree, runs: Sequence[Record], remote: str | None, progress: Progress,
+    data_repo: str | None = None,
+) -> Pushed:  # fmt: skip
     """Bring the runs' code and input data to where others can fetch them.
 
     ``remote`` is a Git remote, the one there is, or ``origin``, when None. A commit that the
     remote has not got goes under ``refs/mlflow-dvc/snapshots/``, which nobody fetches unasked.
     What one remote does not take is in ``failed``: it keeps nothing from the others. Raises
-    MlflowDvcError when it is not known which Git remote is meant.
+    MlflowDvcError when it is not known which Git remote is meant, or ``data_repo`` is none.
     """
     done = Pushed(remote or _only_remote(worktree))
-    other = data_worktree(worktree)
+    other = data_worktree(worktree, data_repo)
     homes = [(run, other if run.data_rev else worktree) for run in runs]
     _push_data(homes, done, progress)
     code = list(_code(worktree, runs, done))
@@ -176,7 +177,7 @@ def _grouped(
     groups: dict[_Group, dict[Need, Record]] = {}
     for run, worktree in homes:
         if worktree is None:
-            text = f"its data is in another repository: export {REPO_VARIABLE}=<folder>"
+            text = f"its data is in another repository: --data-repo DIR, or export {REPO_VARIABLE}"
             done.problems.append(f"run {run.run_id}: {text}")
             continue
         revisions = read.setdefault(worktree.toplevel, Revisions(worktree.toplevel))
