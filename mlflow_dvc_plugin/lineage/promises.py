@@ -80,6 +80,8 @@ def _snapshot(run: Record, evidence: Evidence) -> Promise:
         place = replace(place, reason=f"it lacks {', '.join(gaps)}", hint="", judged=verdict)
     elif place.verdict == "only here":
         place = replace(place, hint=f"mlflow-dvc push {run.run_id}")
+    elif place.verdict == "broken":
+        place = replace(place, hint=f"where the run was made: mlflow-dvc push {run.run_id}")
     return Promise("snapshot", run.snapshot, place)
 
 

@@ -113,7 +113,9 @@ def _code(worktree: Worktree, runs: Iterable[Record], done: Pushed) -> Iterator[
         if run.code is None:
             done.problems.append(f"run {run.run_id}: its commit is not known")
         elif not is_here(worktree.toplevel, run.code):
-            done.problems.append(f"run {run.run_id}: its commit {run.code[:10]} is not here")
+            mend = f"where it was made: mlflow-dvc push {run.run_id}"
+            text = f"run {run.run_id}: its commit {run.code[:10]} is not here; {mend}"
+            done.problems.append(text)
         elif run.dirty and run.snapshot is None:
             done.problems.append(f"run {run.run_id}: its tree was dirty, and was not kept")
         else:
@@ -182,7 +184,9 @@ def _grouped(
             continue
         revisions = read.setdefault(worktree.toplevel, Revisions(worktree.toplevel))
         found = needs_of(run, revisions)
-        done.problems += [f"run {run.run_id}: {what}: {why}" for what, why in found.unknown.items()]
+        for what, why in found.unknown.items():
+            if not what.startswith("commit ") or run.data_rev:  # the code's is told with the code
+                done.problems.append(f"run {run.run_id}: {what}: {why}")
         for need in found.needs:
             if need.kept and need.pushed:
                 key = (worktree, need.root, need.remote, need.legacy)

@@ -21,7 +21,8 @@ def open_client() -> Any:
     tracking.require(uri)
     import mlflow
 
-    return mlflow.MlflowClient(tracking_uri=uri)
+    with store_errors():
+        return mlflow.MlflowClient(tracking_uri=uri)
 
 
 @contextmanager
