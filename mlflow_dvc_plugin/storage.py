@@ -19,8 +19,12 @@ _ATTEMPTS = 2
 # Names that a page of a listing has to decide for the next page to be worth its while.
 _WORTH_A_PAGE = 64
 
-# (what is counted, how many are done, of how many)
+# (what is counted, how many are done, of how many: 0 where nobody can tell)
 Progress = Callable[[str, int, int], None]
+
+
+def quiet(what: str, count: int, total: int) -> None:
+    """Tell nobody."""
 
 
 def counter(progress: Progress, what: str, total: int) -> Callable[[], None]:

@@ -56,6 +56,11 @@ def require(uri: str, seconds: float = PATIENCE) -> None:
                 "export MLFLOW_TRACKING_URI=<where the runs are>, or go to the folder they were "
                 "started in",
             )
+        if os.path.isfile(path) and not _is_database(path):  # MLflow would fill an empty one
+            raise MlflowDvcError(
+                f"{path} is no tracking store: it is no sqlite database",
+                "export MLFLOW_TRACKING_URI=<where the runs are>",
+            )
         return
     failed: list[BaseException] = []
 
@@ -72,6 +77,14 @@ def require(uri: str, seconds: float = PATIENCE) -> None:
         raise _unreachable(uri, f"no answer within {seconds:g} s")
     if failed:
         raise _unreachable(uri, one_line(failed[0], uri))
+
+
+def _is_database(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return True  # MLflow says what is wrong
 
 
 def store_errors() -> tuple[type[Exception], ...]:

@@ -19,7 +19,7 @@ import pytest
 
 pytest_plugins = (
     "stores", "services", "hostile", "s3", "s3proxy", "s3users", "versions", "mounts",
-    "snapshotting", "slowfirst",
+    "snapshotting", "slowfirst", "cutline",
 )  # fmt: skip
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -49,6 +49,7 @@ def capture(  # noqa: PLR0913
     waited: float = 0.0,
     thorough: bool = False,
     keep: Keep = "nothing",
+    given: str | None = None,
 ) -> tuple[Provenance, Settings]:
     """Establish the code and data of this process, now.
 
@@ -56,9 +57,10 @@ def capture(  # noqa: PLR0913
     ``thorough`` takes whatever time it needs. What is not answered in time is ``unknown``.
     ``progress`` is filled on the way. ``keep`` says what becomes of a dirty tree: a ``new``
     snapshot at a run's start, the ``known`` one if nothing has changed since, or ``nothing``.
+    ``given`` is a folder of the repository, instead of the one that ``MLFLOW_DVC_REPO`` names.
     """
     progress = progress or Progress()
-    begin = places.start(progress.warnings)
+    begin = places.start(progress.warnings, given)
     settings, problems = facts.settings(places.settings_folder(begin.folder))
     progress.warnings += [(problem, problem) for problem in problems]
     progress.budget = budget or settings.budget

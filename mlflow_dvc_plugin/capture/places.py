@@ -22,9 +22,9 @@ class Start:
     named: bool
 
 
-def start(warnings: list[tuple[str, str]]) -> Start:
-    """Return the folder that ``MLFLOW_DVC_REPO`` names, else the working directory."""
-    named = os.environ.get(REPO_VARIABLE)
+def start(warnings: list[tuple[str, str]], given: str | None = None) -> Start:
+    """Return the folder ``given``, else that of ``MLFLOW_DVC_REPO``, else the working directory."""
+    named = given or os.environ.get(REPO_VARIABLE)
     try:
         folder = os.path.abspath(os.path.expanduser(named)) if named else os.getcwd()
     except OSError:  # the working directory was removed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import counted, printable
 
@@ -19,7 +20,7 @@ Examples:
   mlflow-dvc backfill                        what would be written
   mlflow-dvc backfill --apply
   mlflow-dvc backfill --experiment wine --limit 100 --apply
-  MLFLOW_DVC_REPO=models/wine mlflow-dvc backfill --apply
+  mlflow-dvc backfill --data-repo models/wine --apply
 """
 
 
@@ -28,8 +29,12 @@ Examples:
               help="Only runs of this experiment; may be repeated.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most the N newest runs.")
 @click.option("--apply", "write", is_flag=True, help="Write the tags.")
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(experiments: tuple[str, ...], limit: int | None, write: bool, as_json: bool) -> int:
+def command(
+    experiments: tuple[str, ...], limit: int | None, write: bool, data_repo: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Tag runs that have only a Git commit, from what that commit states.
 
     The DVC metadata is read from Git objects: nothing is checked out. The tags say what a run
@@ -37,7 +42,7 @@ def command(experiments: tuple[str, ...], limit: int | None, write: bool, as_jso
     neither dvc.status nor git.dirty: nobody saw the disk. Without --apply nothing is written.
 
     No tag that a run has is changed, and a run with dvc.schema is left alone. Where a commit has
-    several DVC repositories, and the run's script does not tell which is meant, MLFLOW_DVC_REPO
+    several DVC repositories, and the run's script does not tell which is meant, --data-repo
     names it.
 
     Exit code 1 when some runs cannot be tagged, such as those whose commit is not here.
@@ -46,7 +51,7 @@ def command(experiments: tuple[str, ...], limit: int | None, write: bool, as_jso
     from mlflow_dvc_plugin.lineage.past import place
     from mlflow_dvc_plugin.lineage.store import experiment_ids, open_client
 
-    toplevel, named = place()
+    toplevel, named = place(data_repo)
     client = open_client()
     ids = experiment_ids(client, experiments)
     with progress() as show:
@@ -87,7 +92,7 @@ def _print(found: Backfilled, write: bool) -> None:
     if found.absent:
         _hint(found.hint)
     if several:
-        _hint("export MLFLOW_DVC_REPO=<the folder of the one that the runs used>")
+        _hint("mlflow-dvc backfill --data-repo <the folder of the one that the runs used>")
 
 
 def _hint(text: str) -> None:

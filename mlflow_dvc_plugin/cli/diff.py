@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import COMPARING, spinner
 from mlflow_dvc_plugin.cli.runjson import run_json
 from mlflow_dvc_plugin.cli.text import printable
@@ -37,10 +38,11 @@ Examples:
               help="Compare this part; may be repeated.")  # fmt: skip
 @click.option("--exit-code", is_flag=True,
               help="Exit with 1 unless everything is known to be the same.")  # fmt: skip
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917
     first: str, second: str | None, patch: bool, files: bool, everything: bool,
-    only: tuple[str, ...], exit_code: bool, as_json: bool,
+    only: tuple[str, ...], exit_code: bool, data_repo: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Show what differs between two runs: code, data, parameters, metrics.
 
@@ -62,7 +64,9 @@ def command(  # noqa: PLR0913, PLR0917
     other = find(client, second) if second else None
     parts = only or _PARTS
     with spinner(COMPARING) if other is None and "data" in parts else nullcontext():
-        found = diff(one, other, parts=parts, everything=everything, patch=patch)
+        found = diff(
+            one, other, parts=parts, everything=everything, patch=patch, data_repo=data_repo
+        )
     for text in found.warnings:
         click.echo(f"warning: {printable(text)}", err=True)
     names = experiment_names(client)

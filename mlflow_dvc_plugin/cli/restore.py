@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import amount, counted, printable
 
@@ -31,8 +32,7 @@ Examples:
 @click.option("--in-place", is_flag=True, help="In this worktree; only when nothing is unsaved.")
 @click.option("--only", type=click.Choice(["code", "data"]), help="Leave out the other one.")
 @click.option("--all", "everything", is_flag=True, help="Every output, not the run's inputs alone.")
-@click.option("--data-repo", metavar="DIR",
-              help="The DVC repository, when the data's is not the code's.")  # fmt: skip
+@data_repo_option
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be fetched.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917

@@ -16,6 +16,7 @@ from mlflow_dvc_plugin.cli.text import day_and_minute, moment, printable, shorte
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 if TYPE_CHECKING:
+    from mlflow_dvc_plugin.cli.progress import Bars
     from mlflow_dvc_plugin.lineage.hits import Answer, Hit, Version
 
 _PAGE = 500  # rows under one heading
@@ -45,7 +46,7 @@ class Some:
             yield hit
 
 
-def print_json(answer: Answer, hits: Some, names: Mapping[str, str]) -> int:
+def print_json(answer: Answer, hits: Some, names: Mapping[str, str], bars: Bars) -> int:
     """Print one JSON object, each run as soon as it is known; return how many there were.
 
     It is whole JSON also when the store fails half way: then ``error`` says so.
@@ -54,11 +55,12 @@ def print_json(answer: Answer, hits: Some, names: Mapping[str, str]) -> int:
     click.echo('{"runs": [', nl=False)
     failed: MlflowDvcError | None = None
     try:
-        for hit in hits:
+        for hit in bars.between(iter(hits)):
             click.echo(("," if number else "") + "\n  " + json.dumps(_row(hit, names)), nl=False)
             number += 1
     except MlflowDvcError as error:
         failed = error
+    bars.pause()
     rest = {
         "kind": answer.kind, "complete": answer.complete and failed is None and not hits.cut,
         "limited": hits.cut,
@@ -73,12 +75,12 @@ def print_json(answer: Answer, hits: Some, names: Mapping[str, str]) -> int:
 
 
 def print_table(
-    answer: Answer, hits: Some, names: Mapping[str, str], metrics: Sequence[str]
+    answer: Answer, hits: Some, names: Mapping[str, str], metrics: Sequence[str], bars: Bars
 ) -> int:
     """Print the runs, then the versions of the data; return how many runs there were."""
     number = 0
     used: Counter[str | None] = Counter()
-    for page in _pages(iter(hits)):
+    for page in bars.between(_pages(iter(hits))):
         number += len(page)
         used.update(hit.version for hit in page)
         table.print_table(_columns(page, names, metrics))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.text import day_and_minute, printable, shortened
 from mlflow_dvc_plugin.cli.verify import run_values, verdict_text, where
@@ -29,8 +30,9 @@ Examples:
 @click.command("show", epilog=_EXAMPLES)
 @click.argument("run")
 @click.option("--deep", is_flag=True, help="Look for every file of every directory.")
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(run: str, deep: bool, as_json: bool) -> int:
+def command(run: str, deep: bool, data_repo: str | None, as_json: bool) -> int:
     """Show everything about one run, and where its code and data are now.
 
     RUN is a run id or the beginning of one, the name of a DVC experiment, models:/NAME/VERSION or
@@ -44,7 +46,7 @@ def command(run: str, deep: bool, as_json: bool) -> int:
     worktree = gitdir.require_worktree(os.getcwd())
     client = open_client()
     with progress() as report:
-        found = show(client, worktree, run, report, deep=deep)
+        found = show(client, worktree, run, report, deep=deep, data_repo=data_repo)
     if as_json:
         click.echo(json.dumps(_values(found), indent=2))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlflow_dvc_plugin.cli.datarepo import data_repo_option
 from mlflow_dvc_plugin.cli.progress import progress
 from mlflow_dvc_plugin.cli.runjson import run_json
 from mlflow_dvc_plugin.cli.table import print_table
@@ -49,10 +50,11 @@ Examples:
     metavar="N",
     help="At most N runs, of experiments the newest.",
 )
+@data_repo_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(  # noqa: PLR0913, PLR0917 - one for each option
     runs: Sequence[str], experiments: Sequence[str], everything: bool, registered: bool,
-    deep: bool, require: str, limit: int | None, as_json: bool,
+    deep: bool, require: str, limit: int | None, data_repo: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Tell whether the code and data of runs could be brought back.
 
@@ -80,7 +82,7 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
         names = experiment_names(client) if as_json else {}
         subjects = _subjects(client, runs, experiments, registered, limit)
         with progress() as show:
-            reports = verify(worktree, subjects, show, deep=deep)
+            reports = verify(worktree, subjects, show, deep=deep, data_repo=data_repo)
     except MlflowDvcError as error:  # nothing is proved, and nothing is known to be broken
         return fail(error.message, error.hint, 2)
     code = _exit_code(reports, require)

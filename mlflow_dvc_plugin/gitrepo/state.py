@@ -148,6 +148,8 @@ def is_shallow(toplevel: str) -> bool:
 
 def how_to_fetch(toplevel: str) -> str:
     """Return the command that may bring a commit that is not here."""
+    if not call_git(toplevel, "for-each-ref", "--count=1") and not remote_names(toplevel):
+        return "git add --all && git commit"  # there is none at all
     return "git fetch --unshallow" if is_shallow(toplevel) else "git fetch --all"
 
 

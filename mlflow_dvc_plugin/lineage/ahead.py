@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture.codefiles import is_kept_kind
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, call_git_z, how_to_fetch
 from mlflow_dvc_plugin.lineage.held import explained, judged, only_data
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, tags_are
 from mlflow_dvc_plugin.lineage.record import TREE, Record
@@ -47,7 +47,8 @@ def commits_of_range(toplevel: str, text: str) -> list[str]:
     try:
         out = call_git(toplevel, "rev-list", "--end-of-options", text, "--")
     except GitError as error:
-        raise MlflowDvcError(f"there is no range '{text}' here", "git fetch --all") from error
+        hint = f"{how_to_fetch(toplevel)}; git log --oneline shows what is here"
+        raise MlflowDvcError(f"there is no range '{text}' here", hint) from error
     return out.decode().split()
 
 

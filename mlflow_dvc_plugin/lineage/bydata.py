@@ -20,6 +20,9 @@ from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions, above, commit_id
 from mlflow_dvc_plugin.lineage.usage import Usage, unhashed
 from mlflow_dvc_plugin.lineage.what import What, below
+from mlflow_dvc_plugin.storage import Progress
+
+_HASHING = "hashing what is on disk"
 
 
 def runs_of_path(scope: Scope, worktree: Worktree, what: What, answer: Answer) -> Iterator[Hit]:
@@ -29,8 +32,8 @@ def runs_of_path(scope: Scope, worktree: Worktree, what: What, answer: Answer) -
     """
     path = what.path if what.path is not None else below(worktree, os.getcwd(), what.text)
     usage = Usage(scope, worktree.toplevel, answer)
-    members = Members(worktree, Revisions(worktree.toplevel), answer)
-    _fill_versions(worktree, path, what, members, answer)
+    members = Members(worktree, Revisions(worktree.toplevel), answer, scope.progress)
+    _fill_versions(worktree, path, what, members, answer, scope.progress)
     wanted = _wanted(path, what, answer)
     stated = {version.hash for version in answer.versions}
     for run, version in _with_path(usage, members, path, wanted or ""):
@@ -79,7 +82,7 @@ def _containing(
     if worktree is None:
         answer.gaps["directories"] = "what lies in them can be told inside the project only"
         return
-    members = Members(worktree, Revisions(worktree.toplevel), answer)
+    members = Members(worktree, Revisions(worktree.toplevel), answer, usage.scope.progress)
     done: set[str] = set()
     for run in usage.data_states():
         if run.tags.get("dvc.hash", run.run_id) in done:
@@ -131,11 +134,13 @@ def _wanted(path: str, what: What, answer: Answer) -> str | None:
     return answer.versions[0].hash
 
 
-def _fill_versions(
-    worktree: Worktree, path: str, what: What, members: Members, answer: Answer
-) -> None:
+def _fill_versions(  # noqa: PLR0913, PLR0917
+    worktree: Worktree, path: str, what: What, members: Members, answer: Answer,
+    progress: Progress,
+) -> None:  # fmt: skip
     found: dict[str, Version] = {}
-    for out, root, commit, when in stated_versions(worktree.toplevel, path, what.commits):
+    stated = stated_versions(worktree.toplevel, path, what.commits, progress)
+    for out, root, commit, when in stated:
         version = out.hash
         if version is not None and out.path != path:
             need = need_of(out, out.path, version, root)
@@ -146,7 +151,9 @@ def _fill_versions(
     answer.versions = list(found.values())
     if what.commits:
         return
+    progress(_HASHING, 0, 0)
     answer.now = _on_disk(worktree, path, found)
+    progress(_HASHING, 1, 1)
     if is_shallow(worktree.toplevel):
         answer.gaps["history"] = "this clone is shallow: older versions may be missing"
 
@@ -166,7 +173,7 @@ def _on_disk(worktree: Worktree, path: str, stated: dict[str, Version]) -> str |
     if os.path.isdir(full):
         from mlflow_dvc_plugin.capture.live import Facts, capture
 
-        data = capture(Facts(), thorough=True)[0].data
+        data = capture(Facts(), thorough=True, given=full)[0].data
         states = [*data.inputs, *data.products] if data else []
         return next((state.hash for state in states if state.path == path), None)
     return None

@@ -37,7 +37,8 @@ def find_runs(scope: Scope, worktree: Worktree | None, what: What) -> Answer:
 def _of_commits(scope: Scope, worktree: Worktree, what: What, answer: Answer) -> Iterator[Hit]:
     ahead = Ahead(worktree.toplevel)
     any_run = False
-    for commit in what.commits:
+    for number, commit in enumerate(what.commits):
+        scope.progress("commits", number, len(what.commits))
         for hit in ahead.hits(scope, read_commit(worktree.toplevel, commit), answer):
             any_run = True
             yield hit

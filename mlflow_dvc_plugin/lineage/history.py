@@ -9,6 +9,7 @@ from mlflow_dvc_plugin.capture.files import blobs
 from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.provenance import Output
+from mlflow_dvc_plugin.storage import Progress, quiet
 
 _METADATA = (":(top,glob)**/*.dvc", ":(top,glob)**/dvc.lock")
 _SETTINGS = ("showSignature=false", "showRoot=true", "follow=false", "diffMerges=separate")
@@ -17,14 +18,16 @@ _LOG = (*(word for one in _SETTINGS for word in ("-c", f"log.{one}")),
 _MANY = 2000  # files on a command line
 _WAIT = 300.0  # seconds: a history may be long
 _BATCH = 500  # blobs in memory at a time
+_READING = "reading the history"
 
 
-def states(toplevel: str, path: str) -> Iterator[tuple[Stated, int]]:
+def states(toplevel: str, path: str, progress: Progress) -> Iterator[tuple[Stated, int]]:
     """Yield every commit of every branch that may have changed the data at the path.
 
     The newest first; with it comes its date in seconds since 1970. One commit after another is read
     in full, hence only those that changed a file which names the data.
     """
+    progress(_READING, 0, 0)
     files = [f":(top,literal){file}" for file in sorted(_naming(toplevel, path))]
     if not files:
         return
@@ -32,8 +35,10 @@ def states(toplevel: str, path: str) -> Iterator[tuple[Stated, int]]:
         files = list(_METADATA)
     out = call_git(toplevel, *_LOG, "--date-order", "--format=%H %ct", "--", *files, timeout=_WAIT)
     revisions = Revisions(toplevel)
-    for line in out.decode().splitlines():
+    lines = out.decode().splitlines()
+    for number, line in enumerate(lines, 1):
         commit, when = line.split(" ")
+        progress(_READING, number, len(lines))
         yield revisions.at(commit), int(when)
 
 
@@ -78,7 +83,7 @@ def _pipeline_of(lock: str) -> str:
 
 
 def stated_versions(
-    toplevel: str, path: str, commits: Sequence[str] = ()
+    toplevel: str, path: str, commits: Sequence[str] = (), progress: Progress = quiet
 ) -> Iterator[tuple[Output, str, str, int | None]]:
     """Yield what the history, or just ``commits``, states of the output at or above the path.
 
@@ -87,7 +92,8 @@ def stated_versions(
     """
     only = Revisions(toplevel)
     where: Iterable[tuple[Stated, int | None]]
-    where = ((only.at(commit), None) for commit in commits) if commits else states(toplevel, path)
+    where = ((only.at(commit), None) for commit in commits)
+    where = where if commits else states(toplevel, path, progress)
     for stated, when in where:
         out = stated.holder(path)
         if out is not None and out.hash is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.store import search
+from mlflow_dvc_plugin.storage import Progress, quiet
 
 EXACT, DIFFERS, UNKNOWN = "exact", "differs", "unknown"
 
@@ -72,14 +74,17 @@ class Scope:
     client: Any
     experiments: Sequence[str]
     order: Sequence[str] = ()
+    progress: Progress = quiet
+    _asked: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     def runs(
         self, query: str, *, limit: int | None = None, deleted: bool = False
     ) -> Iterator[Record]:
         """Yield the runs that MLflow's filter finds."""
         return search(
-            self.client, self.experiments, query, order=self.order, limit=limit, deleted=deleted
-        )
+            self.client, self.experiments, query, order=self.order, limit=limit, deleted=deleted,
+            asking=lambda: self.progress("searching runs, page", next(self._asked), 0),
+        )  # fmt: skip
 
 
 def each_once(hits: Iterable[Hit]) -> Iterator[Hit]:

@@ -12,6 +12,7 @@ from mlflow_dvc_plugin.lineage.listings import Listings
 from mlflow_dvc_plugin.lineage.needs import Need, needs_of
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
+from mlflow_dvc_plugin.storage import Progress, quiet
 from mlflow_dvc_plugin.sync.stores import store_of
 
 
@@ -21,10 +22,13 @@ class Members:
     A listing that cannot be had goes to the answer's gaps.
     """
 
-    def __init__(self, worktree: Worktree, revisions: Revisions, answer: Answer) -> None:
+    def __init__(
+        self, worktree: Worktree, revisions: Revisions, answer: Answer, progress: Progress = quiet
+    ) -> None:
         self._worktree = worktree
         self._revisions = revisions
         self._answer = answer
+        self._progress = progress
         self._stores: dict[str, Listings | str] = {}
         self._known: dict[str, Mapping[str, str] | None] = {}
 
@@ -41,6 +45,7 @@ class Members:
         name = need.hash
         if name not in self._known:
             reasons: list[str] = []
+            self._progress("reading directory listings", len(self._known), 0)
             self._known[name] = self._get(need, reasons)
             if self._known[name] is None:
                 text = reasons[0] if reasons else "its listing cannot be had"

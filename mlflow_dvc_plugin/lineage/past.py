@@ -124,17 +124,21 @@ class Past:
         return self._listings[root]
 
 
-def place() -> tuple[str, str | None]:
-    """Return the toplevel here, and the folder below it that ``MLFLOW_DVC_REPO`` names, if any."""
-    variable = os.environ.get(REPO_VARIABLE)
-    if not variable:
+def place(given: str | None = None) -> tuple[str, str | None]:
+    """Return the toplevel, and the folder below it of the DVC repository that a person names.
+
+    By ``given``, else by ``MLFLOW_DVC_REPO``; None when by neither. Raises MlflowDvcError.
+    """
+    name = given or os.environ.get(REPO_VARIABLE)
+    if not name:
         return require_worktree(os.getcwd()).toplevel, None
-    folder = os.path.realpath(os.path.expanduser(variable))
+    folder = os.path.realpath(os.path.expanduser(name))
     worktree = find_worktree(folder) if os.path.isdir(folder) else None
     if worktree is None:
-        raise MlflowDvcError(
-            f"{REPO_VARIABLE}={variable} is no folder of a Git worktree", f"unset {REPO_VARIABLE}"
-        )
+        said, mend = (f"--data-repo {name}", "--data-repo <the folder with the data's .dvc>")
+        if not given:
+            said, mend = f"{REPO_VARIABLE}={name}", f"unset {REPO_VARIABLE}"
+        raise MlflowDvcError(f"{said} is no folder of a Git worktree", mend)
     relative = os.path.relpath(folder, worktree.toplevel).replace(os.sep, "/")
     return worktree.toplevel, "" if relative == "." else relative
 

@@ -62,7 +62,7 @@ def _code(run: Record, evidence: Evidence) -> Iterator[Promise]:
     if run.data_rev:
         place = evidence.commits[run.data_rev]
         if place.verdict == "broken":
-            place = unknown("it is the commit of another repository", _GO)
+            place = unknown("it is the commit of another repository", _NAME)
         yield Promise("data commit", run.data_rev, place)
 
 
@@ -79,6 +79,8 @@ def _snapshot(run: Record, evidence: Evidence) -> Promise:
         place = replace(place, reason=f"it lacks {', '.join(gaps)}", hint="", judged=verdict)
     elif place.verdict == "only here":
         place = replace(place, hint=f"mlflow-dvc push {run.run_id}")
+    elif place.verdict == "broken":
+        place = replace(place, hint=f"where the run was made: mlflow-dvc push {run.run_id}")
     return Promise("snapshot", run.snapshot, place)
 
 
@@ -91,6 +93,7 @@ def _commit(run: Record, commit: str, evidence: Evidence) -> Place:
 
 
 _GO = "go to that repository, and ask there"
+_NAME = "name that repository: --data-repo DIR"
 
 
 def _unproved(run: Record, needs: Needs) -> Iterator[Promise]:

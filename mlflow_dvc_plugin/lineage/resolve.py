@@ -8,12 +8,11 @@ from typing import Any
 
 from mlflow_dvc_plugin import tracking
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage.models import run_of_model
+from mlflow_dvc_plugin.lineage.models import LOOK, run_of_model
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.lineage.store import NEWEST, experiment_ids, quoted, search
 
 _HEX = re.compile(r"[0-9a-f]{4,32}\Z")
-_LOOK = "look it up in mlflow ui, or name the store: export MLFLOW_TRACKING_URI=..."
 
 
 def find(client: Any, text: str) -> Record:
@@ -34,7 +33,7 @@ def find(client: Any, text: str) -> Record:
     found = list(search(client, everywhere, query, order=NEWEST, limit=3))
     if not found:
         shown = tracking.shown(tracking.tracking_uri())
-        raise MlflowDvcError(f"there is no run and no DVC experiment '{text}' in {shown}", _LOOK)
+        raise MlflowDvcError(f"there is no run and no DVC experiment '{text}' in {shown}", LOOK)
     return _only(text, found)
 
 

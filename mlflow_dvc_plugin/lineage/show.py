@@ -53,10 +53,13 @@ class Shown:
         return run
 
 
-def show(client: Any, worktree: Worktree, text: str, progress: Progress, *, deep: bool) -> Shown:
+def show(  # noqa: PLR0913
+    client: Any, worktree: Worktree, text: str, progress: Progress, *, deep: bool,
+    data_repo: str | None = None,
+) -> Shown:  # fmt: skip
     """Return everything about the run that RUN means. Raises MlflowDvcError."""
     run = find(client, text)
-    (report,) = verify(worktree, [Subject(run)], progress, deep=deep)
+    (report,) = verify(worktree, [Subject(run)], progress, deep=deep, data_repo=data_repo)
     name = experiment_names(client).get(run.experiment_id, run.experiment_id)
     return Shown(report, name, tuple(_models(client, run)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,8 @@ def open_client() -> Any:
     tracking.require(uri)
     import mlflow
 
-    return mlflow.MlflowClient(tracking_uri=uri)
+    with store_errors():
+        return mlflow.MlflowClient(tracking_uri=uri)
 
 
 @contextmanager
@@ -69,11 +70,12 @@ def experiment_names(client: Any) -> dict[str, str]:
 
 def search(  # noqa: PLR0913
     client: Any, experiments: Sequence[str], query: str = "", *, order: Sequence[str] = (),
-    limit: int | None = None, deleted: bool = False,
+    limit: int | None = None, deleted: bool = False, asking: Callable[[], None] | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Yield the runs that MLflow's filter ``query`` finds in these experiments (ids).
 
-    ``order`` as in ``MlflowClient.search_runs``; ``deleted`` asks for deleted runs instead.
+    ``order`` as in ``MlflowClient.search_runs``; ``deleted`` asks for deleted runs instead;
+    ``asking`` is called before each page is asked for.
     Raises MlflowDvcError when the store fails, also half way.
     """
     if not experiments:
@@ -83,6 +85,8 @@ def search(  # noqa: PLR0913
     view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
 
     def page(page_token: str | None = None, max_results: int = _PAGE) -> Any:
+        if asking:
+            asking()
         return client.search_runs(
             experiments, query, view, max_results, list(order) or None, page_token
         )
@@ -100,7 +104,9 @@ def quoted(value: str) -> str:
     for quote in "'\"":
         if quote not in value:
             return f"{quote}{value}{quote}"
-    raise MlflowDvcError(f"MLflow cannot search for a value with both quotes: {value}")
+    raise MlflowDvcError(
+        f"MLflow cannot search for a value with both quotes: {value}", "give the run's id instead"
+    )
 
 
 def pages(ask: Any, size: int = _PAGE) -> Iterator[Any]:

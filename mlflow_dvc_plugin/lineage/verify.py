@@ -55,14 +55,17 @@ class _Side:
 
 
 def verify(
-    worktree: Worktree, subjects: Sequence[Subject], progress: Progress, *, deep: bool = False
-) -> list[Report]:
+    worktree: Worktree, subjects: Sequence[Subject], progress: Progress, *, deep: bool = False,
+    data_repo: str | None = None,
+) -> list[Report]:  # fmt: skip
     """Return what is where of each run; Git and DVC remotes are asked once for all of them.
 
-    What the network does not answer is unknown. Raises GitError when Git fails here.
+    ``data_repo`` is a folder of the data's repository, where that is not the code's: raises
+    MlflowDvcError when it is none. What the network does not answer is unknown. Raises GitError
+    when Git fails here.
     """
     code = _side(worktree, progress, deep)
-    other = data_worktree(worktree)
+    other = data_worktree(worktree, data_repo)
     data = _side(other, progress, deep) if other and other != worktree else code
     runs = [subject.run for subject in subjects if subject.run]
     for run in runs:

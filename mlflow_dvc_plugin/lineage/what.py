@@ -6,9 +6,11 @@ import os
 import re
 from dataclasses import dataclass
 
+from mlflow_dvc_plugin.capture import places
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.lineage.ahead import commits_of_range
+from mlflow_dvc_plugin.lineage.datarepo import data_worktree
 from mlflow_dvc_plugin.lineage.revision import commit_id
 
 _HASH = re.compile(r"[0-9a-f]{6,32}(?:\.dir)?\Z")
@@ -57,6 +59,31 @@ def meaning(worktree: Worktree | None, text: str, folder: str) -> What:
         commit = commit_id(worktree.toplevel, rev)
         return What("path", text, (commit,), below(worktree, folder, path))
     return What("name", text)
+
+
+def meaning_of_either(
+    code: Worktree | None, text: str, folder: str, data_repo: str | None
+) -> tuple[Worktree | None, What]:
+    """Return what the text means, and in which worktree: commits in the code's, data in the data's.
+
+    Where they are two: ``data_repo``, or else ``MLFLOW_DVC_REPO``, is a folder of the data's, and
+    paths are relative to it. Raises MlflowDvcError.
+    """
+    data = data_worktree(code, data_repo)
+    if data is None or data == code:
+        return code, meaning(code, text, folder)
+    if code is not None and not _is_data(data, text):
+        found = meaning(code, text, folder)
+        if found.kind in ("commit", "range"):
+            return code, found
+    begin = places.start([], data_repo)
+    return data, meaning(data, text, begin.folder or folder)
+
+
+def _is_data(data: Worktree, text: str) -> bool:
+    """Tell whether it is a path at a revision of the data's repository."""
+    path, at, rev = text.rpartition("@")
+    return bool(at and path and rev and _commit(data, rev))
 
 
 def below(worktree: Worktree, folder: str, path: str) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import Git
 from lineage.backfilling import old_run, ours, run
+from terminal import on_terminal
 
 from .conftest import Command
 
@@ -76,12 +73,6 @@ def test_a_bar_is_drawn_on_a_terminal_and_the_result_stays_clean(
     repo: Path, git: Git, tracking_sqlite: str
 ) -> None:
     old_run(git("rev-parse", "HEAD"))
-    master, slave = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow_dvc_plugin.cli", "backfill", "--json"],
-        stdout=subprocess.PIPE, stderr=slave, check=True, env={**os.environ, "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(slave)
-    assert json.loads(done.stdout)["runs"] == 1
-    assert b"runs" in os.read(master, 10_000)
-    os.close(master)
+    seen = on_terminal("backfill", "--json")
+    assert seen.code == 0 and json.loads(seen.out)["runs"] == 1
+    assert b"runs" in seen.drawn

@@ -36,7 +36,7 @@ def test_code_and_data_of_two_repositories_are_both_shared(  # noqa: PLR0917
     for key, value in {**data, "dvc.rev": rev}.items():
         mlflow.MlflowClient().set_tag(run.run_id, key, value)
     assert main(["push", run.run_id]) == 1
-    assert "its data is in another repository: export MLFLOW_DVC_REPO" in capsys.readouterr().err
+    assert "its data is in another repository: --data-repo DIR, or" in capsys.readouterr().err
     monkeypatch.setenv("MLFLOW_DVC_REPO", str(repo))
     assert main(["push", run.run_id]) == 0, capsys.readouterr()
     for remote, commit in zip(remotes, (run.commit, rev), strict=True):

@@ -62,9 +62,34 @@ def test_a_registered_model_leads_to_its_run(
     client.set_registered_model_alias("wine", "champion", "1")
     for text in ("models:/wine/1", "models:/wine@champion", f"models:/{model.model_id}"):
         assert find(client, text).run_id == run.info.run_id
-    for text in ("models:/wine/2", "models:/wine@nobody", "models:/beer/1", "models:/wine"):
-        with pytest.raises(MlflowDvcError):
+    for text in ("models:/wine/2", "models:/wine@nobody", "models:/beer/1", "models:/m-0"):
+        with pytest.raises(MlflowDvcError, match=f"^{text} leads to no run: .*not found") as caught:
             find(client, text)
+        assert "MLFLOW_TRACKING_URI" in caught.value.hint
+    with pytest.raises(MlflowDvcError) as caught:
+        find(client, "models:/wine")
+    assert "models:/<name>/<version>" in caught.value.hint
+
+
+def test_a_model_without_a_run_is_refused_with_what_mends_it(
+    repo: Path, tracking_sqlite: str
+) -> None:
+    import mlflow
+
+    client = open_client()
+    client.create_registered_model("wine")
+    client.create_model_version("wine", "s3://bucket/model")
+    with pytest.raises(MlflowDvcError, match="names neither a run nor a logged model") as caught:
+        find(client, "models:/wine/1")
+    assert 'mlflow.register_model("runs:/RUN_ID/PATH", "wine")' in caught.value.hint
+    if not hasattr(mlflow, "initialize_logged_model"):
+        pytest.skip("this MLflow has no LoggedModel")
+    model = mlflow.initialize_logged_model(name="wine")
+    for key in model.tags:
+        client.delete_logged_model_tag(model.model_id, key)
+    with pytest.raises(MlflowDvcError, match="was logged outside a run") as caught:
+        find(client, f"models:/{model.model_id}")
+    assert "inside mlflow.start_run()" in caught.value.hint
 
 
 def test_runs_come_page_by_page(repo: Path, tracking_sqlite: str) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from terminal import on_terminal
 
 from lineage.making import made
 from lineage.verifying import object_in
@@ -20,21 +16,10 @@ def test_long_work_shows_a_bar_on_standard_error_only(
     repo: Path, origin: Path, tracking_sqlite: str
 ) -> None:
     made()
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mlflow_dvc_plugin.cli", "verify", "--all"]
-    env = {**os.environ, "TERM": "xterm"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=env) as process:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # a terminal's way of saying that the other end is closed
-            while part := os.read(ours, 4096):
-                shown += part
-        os.close(ours)
-        assert process.stdout is not None
-        out = process.stdout.read()
-    assert process.returncode == 0
-    assert b"looking for objects" in shown and b"looking for objects" not in out
-    assert b"1 run: 1 reproducible" in out and b"\x1b" not in out
+    seen = on_terminal("verify", "--all")
+    assert seen.code == 0
+    assert b"looking for objects" in seen.drawn and b"looking for objects" not in seen.out
+    assert b"1 run: 1 reproducible" in seen.out and b"\x1b" not in seen.out
 
 
 def test_things_with_the_same_trouble_are_told_together(
