@@ -43,6 +43,14 @@ def download(
     return {name[len(base) :] if name.startswith(base) else "": place for name, place in found}
 
 
+def forget() -> None:
+    """Remove the clones, which serve all imports from a repository until then."""
+    with dvc_quiet():
+        from dvc.repo.open_repo import clean_repos
+
+        clean_repos()
+
+
 @contextmanager
 def _opened(repo: Mapping[str, Any], path: str) -> Iterator[tuple[Any, list[str]]]:
     """Open the repository, a clone of it where it is not on this disk, and list the files."""

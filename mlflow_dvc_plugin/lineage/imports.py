@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,12 +83,17 @@ class Importer:
 
     def bring(self, needs: Iterable[Need], found: Gathered) -> None:
         """Get those of the pieces that are missing, or miss a part; ``found`` tells then."""
+        with ExitStack() as stack:
+            self._each(needs, found, stack)
+
+    def _each(self, needs: Iterable[Need], found: Gathered, stack: ExitStack) -> None:
         for need in needs:
             names = {need.hash} | found.inside.get(need.hash, set())
             lost = [one for one in found.missing if one.hash in names]
             origin = self._sources(need) if lost else None
             if origin is None:
                 continue
+            stack.callback(source.forget)
             rest = [one for one in found.missing if one.hash not in names]
             try:
                 self._one(need, origin, found)

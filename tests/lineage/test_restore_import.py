@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,10 @@ def imported(folder: Path) -> dict[str, str]:
 
 
 def test_imported_data_comes_from_the_repository_that_it_was_imported_from(
-    repo: Path, run: Record
+    repo: Path, run: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     before = bring(run, dry_run=True)
     assert before.whole and not before.made and not (repo / ".dvc/cache").exists()
     outcome = bring(run)
@@ -75,6 +78,7 @@ def test_imported_data_comes_from_the_repository_that_it_was_imported_from(
     assert outcome.whole and imported(back) == FILES
     assert (back / "my-table.csv").read_text() == "x\n1\n"
     assert (back / "my-plain.txt").read_text() == "in Git\n"
+    assert not list((tmp_path / "scratch").iterdir())  # no clone is left
     cached = [path for path in (repo / ".dvc/cache").rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in cached} == {0o444}
     assert not [path for path in cached if path.parent.name.startswith("mlflow-dvc-")]
