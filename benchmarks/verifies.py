@@ -32,12 +32,16 @@ def verify(bench: Bench) -> list[Row]:
         ours = timed(lambda: _ask(repo, command))
         status = [bench.python, "-m", "dvc", "status", "--cloud", "--quiet"]
         dvc = timed(lambda: subprocess.run(status, cwd=repo, check=False))
-        found = interleave({"ours": ours, "dvc": dvc}, bench.rounds(8), warm_up=1)
+        start = [bench.python, "-c", "import mlflow"]
+        mlflow = timed(lambda: subprocess.run(start, cwd=repo, check=True))
+        cases = {"ours": ours, "dvc": dvc, "mlflow": mlflow}
+        found = interleave(cases, bench.rounds(8), warm_up=1)
     ours_times, dvc_times = found["ours"], found["dvc"]
     times = [one * _RUNS for one in dvc_times.wall]
     return [
         Row("verify, 1,000 runs", ours_times.wall, ours_times.wall, Limit(5000, "5 s"),
             cpu=ours_times.cpu),
+        Row("  import mlflow alone", found["mlflow"].wall, ours_times.wall),
         Row("dvc status -c, one revision", dvc_times.wall, ours_times.wall, cpu=dvc_times.cpu),
         Row("  the same, times 1,000", times, ours_times.wall),
     ]  # fmt: skip
