@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage.known import Key, folder_at
+from mlflow_dvc_plugin.lineage.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.lineage.standing import MovedError, Put, mark_at
@@ -66,22 +66,27 @@ def _files(  # noqa: PLR0913, PLR0917
 def _link(
     target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, placed: dict[str, Key]
 ) -> list[str]:
-    """Make hard links of objects that nobody may write to; return the files that are left."""
+    """Make hard links of objects that nobody may write to; return the files that are left.
+
+    Each is looked at once it is linked: raises MovedError at one that is not as it was known.
+    """
     keys = list(map(shelf.keys[need.legacy].get, rows.values()))
     fit = {name: key for name, key in zip(rows, keys, strict=True) if key and not key[3] & 0o222}
     done = 0
-    link, follow, names = os.link, _FOLLOW, list(fit)
+    link, look, follow = os.link, os.stat, _FOLLOW
     with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
         try:
-            for name in names:  # 20,000 of them: every step counts
-                md5 = rows[name]
+            for name, key in fit.items():  # 20,000 of them: every step counts
+                md5, place = rows[name], top + name
                 link(
-                    f"{start}{md5[:2]}/{md5[2:]}", top + name,
+                    f"{start}{md5[:2]}/{md5[2:]}", place,
                     src_dir_fd=here, dst_dir_fd=there, follow_symlinks=follow,
                 )  # fmt: skip
                 done += 1
+                if KEY(look(place, dir_fd=there)) != key:
+                    raise MovedError
         except FileExistsError as error:
-            raise _taken(f"{target}/{names[done]}") from error
+            raise _taken(f"{target}/{list(fit)[done]}") from error
         except (OSError, NotImplementedError):
             pass  # the file system does not have it, or not for this one
         finally:
@@ -102,7 +107,10 @@ def _taken(path: str) -> MlflowDvcError:
 
 def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
     """Make the folders of the piece; raises MlflowDvcError where a link stands in the way."""
-    folders = {f"{target}/{above}" for above in {_above(name) for name in rows if name}}
+    flat = "/" not in "".join(rows)
+    folders = {f"{target}/{above}" for above in ([""] if flat else set(map(_above, rows)))}
+    if "" in rows:
+        folders = set()
     if reason := behind_link({*(f"{one}/file" for one in folders), target}, top, ()):
         raise MlflowDvcError(f"{need.path}: {reason}")
     if need.hash.endswith(".dir"):

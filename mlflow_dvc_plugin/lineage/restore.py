@@ -34,8 +34,12 @@ def restore(run: Record, how: How, start: str, progress: Progress) -> Outcome:
     try:
         return _restore(run, parts, how, outcome, progress, later=True)
     except MovedError:  # it has taken away again what it had made
-        again = Outcome(run.run_id, commits_from=outcome.commits_from)
-        return _restore(run, parts, how, again, progress, later=False)
+        outcome = Outcome(run.run_id, commits_from=outcome.commits_from)
+    try:
+        return _restore(run, parts, how, outcome, progress, later=False)
+    except MovedError as error:
+        text = "objects of the DVC cache change while they are linked: nothing was brought back"
+        raise MlflowDvcError(text, f"mlflow-dvc restore {run.run_id}") from error
 
 
 def _restore(  # noqa: PLR0913

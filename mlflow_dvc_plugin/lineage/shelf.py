@@ -30,7 +30,7 @@ class Shelf:
 
     ``keys`` are those of sound objects, by name, of DVC 3.x and of 2.x (``legacy``). What is known
     of them in the folder ``known`` is not read again. ``later``: whoever links to an object then
-    compares its key; so it is not looked at here, only whether it is there, and is in ``unsure``.
+    compares its key; so it is not looked at here, not even whether it is there: it is ``unsure``.
     """
 
     def __init__(
@@ -62,10 +62,11 @@ class Shelf:
         names = list(dict.fromkeys(rows.values()))
         then = self._known.read(_record(listing, legacy), len(names))
         keys = self.keys[legacy]
-        if then and self._later and self._are_there(names, legacy):
+        if then and self._later:
             still = {name: key for name, key in zip(names, then, strict=True) if key[3] == AS_DVC}
-            self.unsure[legacy].update(still.keys() - keys.keys())
-            keys.update({name: still[name] for name in self.unsure[legacy] & still.keys()})
+            new = still.keys() - keys.keys() if keys else set(still)
+            self.unsure[legacy].update(new)
+            keys.update(still if len(new) == len(still) else {name: still[name] for name in new})
         elif then:
             now = self._look_at(names, legacy)
             keys.update(
@@ -73,16 +74,6 @@ class Shelf:
             )
         if not keys.keys() >= set(names):
             self._listed[listing, legacy] = names
-
-    def _are_there(self, names: Iterable[str], legacy: bool) -> bool:
-        there: set[str] = set()
-        wanted = set(names)
-        try:
-            for first in {name[:2] for name in wanted}:
-                there.update(map(first.__add__, os.listdir(self.roots[legacy] + first)))
-        except OSError:
-            return False
-        return wanted <= there
 
     def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
         look = os.stat

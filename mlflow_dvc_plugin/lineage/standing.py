@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.lineage.known import KEY, Key, folder_at
+from mlflow_dvc_plugin.lineage.known import KEY, Key
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 
@@ -21,7 +21,7 @@ _NEVER = Deadline(None)
 
 
 class MovedError(Exception):
-    """Objects that were known and not looked at are not what they were: look at each."""
+    """An object is not what it was known to be: each has to be looked at."""
 
 
 @dataclass
@@ -101,7 +101,7 @@ def renew(target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, done
 
 
 def _all_stand(root: str, target: str, rows: Mapping[str, str], placed: Mapping[str, Key]) -> bool:
-    """Tell whether all files are links to the objects as they were known, and no other is there.
+    """Tell whether all files are the links that were made, and no other is there.
 
     False when anything is not as expected: then the long way tells what.
     """
@@ -110,34 +110,27 @@ def _all_stand(root: str, target: str, rows: Mapping[str, str], placed: Mapping[
     if datafiles.patterns_above(os.path.dirname(target), root):
         return False
     try:
-        return _look(target, {name.rpartition("/")[0] for name in rows if "/" in name}) == placed
+        return _names(target, {name.rpartition("/")[0] for name in rows if "/" in name}) == {*rows}
     except OSError:
         return False
 
 
-def _look(target: str, above: Collection[str]) -> dict[str, Key] | None:
-    """Return the files by relative path, None when a folder is there that is not expected.
+def _names(target: str, above: Collection[str]) -> set[str] | None:
+    """Return the files' relative paths, None when a folder is there that is not expected.
 
     ``above`` are the folders that hold files.
     """
-    found: dict[str, Key] = {}
+    found: set[str] = set()
     folders = {end for name in above for end in _with_above(name)}
     for folder in ("", *sorted(folders)):
-        with (
-            folder_at(f"{target}/{folder}") as (handle, path),
-            os.scandir(path if handle is None else handle) as entries,
-        ):
-            # 20,000 of them: every step counts
-            inside = {entry.name: KEY(entry.stat()) for entry in entries}
+        inside = os.listdir(f"{target}/{folder}")
         if ".dvcignore" in inside:
             return None  # DVC refuses the directory
-        found.update(
-            {f"{folder}/{name}": key for name, key in inside.items()} if folder else inside
-        )
+        found.update((f"{folder}/{name}" for name in inside) if folder else inside)
     for folder in folders:
-        if os.path.islink(f"{target}/{folder}") or found.pop(folder, None) is None:
+        if os.path.islink(f"{target}/{folder}") or folder not in found:
             return None
-    return found
+    return found - folders
 
 
 def _with_above(name: str) -> Iterator[str]:
