@@ -7,7 +7,7 @@ before its members are asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial
 
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
@@ -39,14 +39,16 @@ class Gatherer:
         for need in needs:
             groups.setdefault((need.legacy, need.remote), {})[need.hash] = need.path
         for (legacy, own), wanted in groups.items():
-            self._bring(wanted, legacy, own, partial(dict, wanted), alone=True)
+            self._bring(wanted.keys(), legacy, own, partial(dict, wanted), alone=True)
             listings = [
                 (path, rows)
                 for name, path in wanted.items()
                 if name.endswith(".dir")
                 and (rows := self._members(name, path, legacy, own)) is not None
             ]
-            inside: set[str] = set().union(*(rows.values() for _, rows in listings))
+            inside: set[str] = set()
+            for _, rows in listings:
+                inside.update(rows.values())
             self._bring(inside, legacy, own, partial(_paths, listings))
         return self.result
 
@@ -68,14 +70,14 @@ class Gatherer:
         return rows
 
     def _bring(
-        self, wanted: Collection[str], legacy: bool, own: str | None,
+        self, wanted: Set[str], legacy: bool, own: str | None,
         paths: Callable[[], Mapping[str, str]], *, alone: bool = False,
     ) -> None:  # fmt: skip
         """Get those that are not in the cache; ``paths`` tells where they belong.
 
         ``alone``: they are no members of a directory.
         """
-        left = set(wanted) - self._shelf.sound(wanted, legacy, alone=alone)
+        left = self._shelf.unsound(wanted, legacy, alone=alone)
         if not left:
             return
         self.result.absent |= left

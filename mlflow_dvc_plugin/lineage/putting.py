@@ -71,13 +71,14 @@ def _link(
     Each is looked at once it is linked: raises MovedError at one that is not as it was known.
     """
     keys = list(map(shelf.keys[need.legacy].get, rows.values()))
-    fit = {name: key for name, key in zip(rows, keys, strict=True) if key and not key[3] & 0o222}
+    fit = [(name, md5, key) for (name, md5), key in zip(rows.items(), keys, strict=True)
+           if key and not key[3] & 0o222]  # fmt: skip
     done = 0
     link, look, follow = os.link, os.stat, _FOLLOW
     with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
         try:
-            for name, key in fit.items():  # 20,000 of them: every step counts
-                md5, place = rows[name], top + name
+            for name, md5, key in fit:  # 20,000 of them: every step counts
+                place = top + name
                 link(
                     f"{start}{md5[:2]}/{md5[2:]}", place,
                     src_dir_fd=here, dst_dir_fd=there, follow_symlinks=follow,
@@ -86,11 +87,11 @@ def _link(
                 if KEY(look(place, dir_fd=there)) != key:
                     raise MovedError
         except FileExistsError as error:
-            raise _taken(f"{target}/{list(fit)[done]}") from error
+            raise _taken(f"{target}/{fit[done][0]}") from error
         except (OSError, NotImplementedError):
             pass  # the file system does not have it, or not for this one
         finally:
-            placed.update(itertools.islice(fit.items(), done))
+            placed.update((name, key) for name, _, key in itertools.islice(fit, done))
     return [name for name in rows if name not in placed] if done < len(rows) else []
 
 

@@ -8,7 +8,7 @@ import operator
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
@@ -64,15 +64,15 @@ class Shelf:
         keys = self.keys[legacy]
         if then and self._later:
             still = {name: key for name, key in zip(names, then, strict=True) if key[3] == AS_DVC}
-            new = still.keys() - keys.keys() if keys else set(still)
+            new = still.keys() - keys.keys() if keys else still
             self.unsure[legacy].update(new)
-            keys.update(still if len(new) == len(still) else {name: still[name] for name in new})
+            keys.update(still if new is still else {name: still[name] for name in new})
         elif then:
             now = self._look_at(names, legacy)
             keys.update(
                 itertools.compress(zip(names, now, strict=True), map(operator.eq, now, then))
             )
-        if not keys.keys() >= set(names):
+        if not all(map(keys.__contains__, names)):
             self._listed[listing, legacy] = names
 
     def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
@@ -83,18 +83,18 @@ class Shelf:
             except OSError:  # one is not there
                 return [_key_of(self.path(name, legacy)) for name in names]
 
-    def sound(self, names: Collection[str], legacy: bool, *, alone: bool = False) -> set[str]:
-        """Return those that are there and hold what their names say; the rest may be ``damaged``.
+    def unsound(self, names: Set[str], legacy: bool, *, alone: bool = False) -> set[str]:
+        """Return those that are not there, or do not hold what their names say (``damaged``).
 
         What is not known is read when it is small. For the others DVC's own record is asked, all at
         once; what it does not vouch for is read as well. ``alone``: they are no members of a
         directory, and nobody looks at them later.
         """
-        good = self.keys[legacy].keys() & names
-        if alone:
-            good -= self.unsure[legacy]
-        doubtful = [name for name in names if name not in good] if len(good) < len(names) else []
-        return good | self._read(doubtful, legacy) if doubtful else good
+        known, unsure = self.keys[legacy].keys(), self.unsure[legacy]
+        if not alone and known >= names:
+            return set()
+        doubtful = {name for name in names if name not in known or (alone and name in unsure)}
+        return doubtful - self._read(doubtful, legacy)
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
