@@ -5,14 +5,20 @@ from __future__ import annotations
 import copy
 import os
 import posixpath
+import re
+import socket
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
 from mlflow_dvc_plugin.dvcrepo.reading import dvc_quiet, first_line
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.tags import public_url
 
 _CAUSES = 3
+_SILENCE = 60.0  # seconds; a Git server that is at work says so every five
 
 
 def count(repo: Mapping[str, Any], path: str) -> int:
@@ -43,9 +49,39 @@ def download(
     return {name[len(base) :] if name.startswith(base) else "": place for name, place in found}
 
 
-def forget() -> None:
-    """Remove the clones, which serve all imports from a repository until then."""
-    with dvc_quiet():
+@contextmanager
+def clones() -> Iterator[None]:
+    """Let one clone serve all imports from a repository; what is left of clones goes at the end.
+
+    DVC forgets the folder of a clone that failed or was stopped: so they get a folder of their own.
+    Nobody is asked for a password, and a server that says nothing is not waited for for ever.
+    """
+    folder, silence, prompt = tempfile.tempdir, socket.getdefaulttimeout(), _asking("0")
+    with tempfile.TemporaryDirectory(prefix="mlflow-dvc-", ignore_cleanup_errors=True) as made:
+        tempfile.tempdir = made
+        socket.setdefaulttimeout(_SILENCE)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = folder
+            socket.setdefaulttimeout(silence)
+            _asking(prompt)
+            _forget()
+
+
+def _asking(value: str | None) -> str | None:
+    """Set what DVC's Git asks before it asks a person; return what it was."""
+    before = os.environ.pop(_PROMPT, None)
+    if value is not None:
+        os.environ[_PROMPT] = value
+    return before
+
+
+_PROMPT = "GIT_TERMINAL_PROMPT"
+
+
+def _forget() -> None:
+    if "dvc.repo.open_repo" in sys.modules:
         from dvc.repo.open_repo import clean_repos
 
         clean_repos()
@@ -64,7 +100,7 @@ def _opened(repo: Mapping[str, Any], path: str) -> Iterator[tuple[Any, list[str]
                     raise FileNotFoundError(f"{path} is not there")
                 yield fs, names
         except Exception as error:  # Git's, DVC's, and those of each kind of storage
-            raise MlflowDvcError(_reason(error)) from error
+            raise MlflowDvcError(_reason(error, str(repo["url"]))) from error
 
 
 def _arguments(repo: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,12 +117,28 @@ def _arguments(repo: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, url: str) -> str:
     """Return the text of the error, and of what it was raised from: DVC says "SCM error" alone."""
     texts: list[str] = []
     while len(texts) < _CAUSES:
-        texts.append(first_line(error))
+        texts.append(first_line(Exception(_public(str(error) or type(error).__name__, url))))
         if error.__cause__ is None:
             break
         error = error.__cause__
     return ": ".join(dict.fromkeys(texts))
+
+
+def _public(text: str, url: str) -> str:
+    """Take secrets out, before the text is cut: the URL may stand there whole, or in pieces."""
+    text = text.replace(url, public_url(url))
+    user = url.rpartition("@")[0].rpartition("/")[2]
+    pieces = {user, user.partition(":")[2], *re.split(r"[?#;]", url)[1:]}
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= _SECRET:
+            text = text.replace(piece, "***")
+    text = re.sub(rf" to '{re.escape(tempfile.gettempdir())}[^']*'", "", text)
+    return _USER.sub(r"\1", text)
+
+
+_SECRET = 4  # characters; "git" is none
+_USER = re.compile(r"(\w://)[^\s/'\"]*@")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,13 +57,23 @@ def source_of(toplevel: str, stated: Stated, need: Need) -> Source | None:
     except (GitError, MetadataError):
         return None
     deps = document.get("deps") if isinstance(document, dict) else None
-    for dep in deps or ():
+    for dep in deps if isinstance(deps, list) else ():
         repo = dep.get("repo") if isinstance(dep, dict) else None
         if isinstance(repo, dict) and repo.get("url"):
             inside = posixpath.relpath(need.path, output.path)
             path = posixpath.normpath(posixpath.join(str(dep.get("path") or "."), inside))
-            return Source(repo, path)
+            folders = (posixpath.dirname(output.source), stated.roots.get(output.path, ""))
+            url = _found(str(repo["url"]), [os.path.join(toplevel, one) for one in folders])
+            return Source({**repo, "url": url}, path)
     return None
+
+
+def _found(url: str, folders: Iterable[str]) -> str:
+    """Return where a relative path leads: DVC states it as it was typed, in whatever folder."""
+    if "://" in url or os.path.isabs(url):
+        return url
+    places = (os.path.normpath(os.path.join(folder, url)) for folder in folders)
+    return next(filter(os.path.isdir, places), url)
 
 
 class Importer:
@@ -87,13 +97,16 @@ class Importer:
             self._each(needs, found, stack)
 
     def _each(self, needs: Iterable[Need], found: Gathered, stack: ExitStack) -> None:
+        cloning = False
         for need in needs:
             names = {need.hash} | found.inside.get(need.hash, set())
             lost = [one for one in found.missing if one.hash in names]
             origin = self._sources(need) if lost else None
             if origin is None:
                 continue
-            stack.callback(source.forget)
+            if not cloning:
+                stack.enter_context(source.clones())
+                cloning = True
             rest = [one for one in found.missing if one.hash not in names]
             try:
                 self._one(need, origin, found)
@@ -105,11 +118,10 @@ class Importer:
     def _one(self, need: Need, origin: Source, found: Gathered) -> None:
         """Get the piece; nothing enters the cache unless it is what the piece's hash says."""
         if self._dry_run:
-            with _without_secrets(origin):
-                found.count += source.count(origin.repo, origin.path)
+            found.count += source.count(origin.repo, origin.path)
             found.absent.add(need.hash)
             return
-        with scratch_in(self._shelf.folder, self._dry_run) as scratch, _without_secrets(origin):
+        with scratch_in(self._shelf.folder, self._dry_run) as scratch:
             copies = source.download(origin.repo, origin.path, scratch, self._counter)
             size = sum(map(os.path.getsize, copies.values()))
             names = self._take(need, copies, scratch)
@@ -139,16 +151,6 @@ class Importer:
             return names
         except (OSError, ValueError) as error:
             raise MlflowDvcError(f"what came cannot be kept ({error})") from error
-
-
-@contextmanager
-def _without_secrets(origin: Source) -> Iterator[None]:
-    """Let errors name the repository as a message may."""
-    try:
-        yield
-    except MlflowDvcError as error:
-        text = error.message.replace(str(origin.repo["url"]), origin.url)
-        raise MlflowDvcError(text, error.hint) from error
 
 
 def _take(path: str, name: str, legacy: bool, shelf: Shelf) -> str:

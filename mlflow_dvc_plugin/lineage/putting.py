@@ -61,6 +61,9 @@ def _files(  # noqa: PLR0913, PLR0917
         source = shelf.path(md5, need.legacy)
         _one(shop, New(path, source, md5, hashing.scheme_of(need.legacy), executable), kind)
         done.files[path] = mark_at(path)
+        known = shelf.keys[need.legacy].get(md5)
+        if known and kind != "copy" and mark_at(source) != known[:3]:
+            raise MovedError  # copies are compared as they are made, links are not
 
 
 def _link(
@@ -74,14 +77,13 @@ def _link(
     fit = [(name, md5, key) for (name, md5), key in zip(rows.items(), keys, strict=True)
            if key and not key[3] & 0o222]  # fmt: skip
     done = 0
-    link, look, follow = os.link, os.stat, _FOLLOW
+    link, look = os.link, os.stat
     with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
         try:
             for name, md5, key in fit:  # 20,000 of them: every step counts
                 place = top + name
                 link(
-                    f"{start}{md5[:2]}/{md5[2:]}", place,
-                    src_dir_fd=here, dst_dir_fd=there, follow_symlinks=follow,
+                    f"{start}{md5[:2]}/{md5[2:]}", place, src_dir_fd=here, dst_dir_fd=there,
                 )  # fmt: skip
                 done += 1
                 if KEY(look(place, dir_fd=there)) != key:
@@ -95,11 +97,12 @@ def _link(
     return [name for name in rows if name not in placed] if done < len(rows) else []
 
 
-# As link(2) does it; where that cannot be asked for, the system's own way.
-_FOLLOW = os.link not in os.supports_follow_symlinks
-
 # Straight to the place: they fail when anything is there.
-_LINK: Mapping[str, Callable[[str, str], None]] = {"hardlink": os.link, "symlink": os.symlink}
+# An object that is a symbolic link itself may be a relative one, which leads nowhere from there.
+_LINK: Mapping[str, Callable[[str, str], None]] = {
+    "hardlink": lambda source, path: os.link(os.path.realpath(source), path),
+    "symlink": os.symlink,
+}
 
 
 def _taken(path: str) -> MlflowDvcError:

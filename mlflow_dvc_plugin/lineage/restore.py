@@ -33,13 +33,21 @@ def restore(run: Record, how: How, start: str, progress: Progress) -> Outcome:
     outcome = Outcome(run.run_id)
     try:
         return _restore(run, parts, how, outcome, progress, later=True)
-    except MovedError:  # it has taken away again what it had made
-        outcome = Outcome(run.run_id, commits_from=outcome.commits_from)
+    except MovedError as error:  # it has taken away again what it had made
+        if error.args:
+            raise MlflowDvcError(f"{_MOVED}\n{error}") from error
+        first, outcome = outcome, Outcome(run.run_id, commits_from=outcome.commits_from)
     try:
-        return _restore(run, parts, how, outcome, progress, later=False)
+        _restore(run, parts, how, outcome, progress, later=False)
     except MovedError as error:
-        text = "objects of the DVC cache change while they are linked: nothing was brought back"
+        text = "\n".join((_MOVED, *map(str, error.args)))
         raise MlflowDvcError(text, f"mlflow-dvc restore {run.run_id}") from error
+    outcome.fetched += first.fetched  # they came for this one, too
+    outcome.size = (outcome.size or 0) + (first.size or 0)
+    return outcome
+
+
+_MOVED = "objects of the DVC cache change while they are linked: nothing was brought back"
 
 
 def _restore(  # noqa: PLR0913
@@ -143,6 +151,8 @@ def _undo(begun: list[tuple[Part, bool]], done: Put, error: BaseException) -> No
         if stays and isinstance(error, MlflowDvcError):
             error.args = (f"{error.message}\n{stays}",)
             error.message = f"{error.message}\n{stays}"
+        elif stays and isinstance(error, MovedError):
+            error.args = (stays,)
 
 
 def _in_place(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> None:

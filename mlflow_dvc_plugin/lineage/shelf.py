@@ -69,9 +69,10 @@ class Shelf:
             keys.update(still if new is still else {name: still[name] for name in new})
         elif then:
             now = self._look_at(names, legacy)
-            keys.update(
-                itertools.compress(zip(names, now, strict=True), map(operator.eq, now, then))
-            )
+            same: Iterable[bool] = map(operator.eq, now, then)
+            if NONE in now:  # one that is not there, and was not known: that is no agreement
+                same = (key == before != NONE for key, before in zip(now, then, strict=True))
+            keys.update(itertools.compress(zip(names, now, strict=True), same))
         if not all(map(keys.__contains__, names)):
             self._listed[listing, legacy] = names
 

@@ -142,3 +142,17 @@ def test_a_file_that_is_no_part_of_the_data_is_found(repo: Path, run: Record, gi
     commit = git("rev-parse", "HEAD")
     outcome = bring(tagged(run, mlflow__source__git__commit=commit), to="../after")
     assert "extra.csv is no part of the run's data" in outcome.lacking[FOLDER]
+
+
+def test_an_object_that_was_not_known_and_is_gone_is_not_taken_for_sound(
+    repo: Path, run: Record, dvc: Dvc
+) -> None:
+    dvc("config", "--quiet", "cache.type", "copy")
+    dvc("push", "--quiet")
+    for number in range(2):  # what comes from the remote is not known to the record
+        for source in objects(repo):
+            source.unlink()
+        asked = bring(run, dry_run=True)
+        assert asked.whole and asked.fetched == 2
+        outcome = bring(run, to=f"../at{number}")
+        assert outcome.whole and outcome.fetched == 2
