@@ -15,30 +15,33 @@ from typing import Any
 
 from mlflow_dvc_plugin.dvcrepo.reading import dvc_quiet, first_line
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.tags import public_url
 
 _CAUSES = 3
 _SILENCE = 60.0  # seconds; a Git server that is at work says so every five
 
 
-def count(repo: Mapping[str, Any], path: str) -> int:
-    """Return how many files an import names at its locked revision; raises MlflowDvcError."""
-    with _opened(repo, path) as (_, names):
+def count(repo: Mapping[str, Any], path: str, shown: str) -> int:
+    """Return how many files an import names at its locked revision; raises MlflowDvcError.
+
+    ``shown`` is the repository's URL as errors may name it.
+    """
+    with _opened(repo, path, shown) as (_, names):
         return len(names)
 
 
 def download(
-    repo: Mapping[str, Any], path: str, folder: str, begin: Callable[[int], Callable[[], None]]
-) -> dict[str, str]:
+    repo: Mapping[str, Any], path: str, shown: str, folder: str,
+    begin: Callable[[int], Callable[[], None]],
+) -> dict[str, str]:  # fmt: skip
     """Copy what an import names, at its locked revision, into ``folder``.
 
     ``repo`` is the ``repo:`` of the dependency in a ``.dvc`` file, ``path`` a file or directory in
-    that repository; ``begin`` is told how many files there are, and what it returns is called for
-    each. Returns the absolute path of each copy by its path below ``path`` ("" for a file). The
+    that repository, ``shown`` its URL as errors may name it. ``begin`` is told how many files there
+    are, and what it returns is called for each. Returns the absolute path of each copy by its path below ``path`` ("" for a file). The
     copies have names of their own: what the other repository calls its files decides nothing on
     this disk. Raises MlflowDvcError.
     """
-    with _opened(repo, path) as (fs, names):
+    with _opened(repo, path, shown) as (fs, names):
         done = begin(len(names))
         copies = [os.path.join(folder, str(number)) for number in range(len(names))]
         for name, place in zip(names, copies, strict=True):
@@ -88,7 +91,7 @@ def _forget() -> None:
 
 
 @contextmanager
-def _opened(repo: Mapping[str, Any], path: str) -> Iterator[tuple[Any, list[str]]]:
+def _opened(repo: Mapping[str, Any], path: str, shown: str) -> Iterator[tuple[Any, list[str]]]:
     """Open the repository, a clone of it where it is not on this disk, and list the files."""
     with dvc_quiet():
         try:
@@ -100,7 +103,7 @@ def _opened(repo: Mapping[str, Any], path: str) -> Iterator[tuple[Any, list[str]
                     raise FileNotFoundError(f"{path} is not there")
                 yield fs, names
         except Exception as error:  # Git's, DVC's, and those of each kind of storage
-            raise MlflowDvcError(_reason(error, str(repo["url"]))) from error
+            raise MlflowDvcError(_reason(error, str(repo["url"]), shown)) from error
 
 
 def _arguments(repo: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,20 +120,20 @@ def _arguments(repo: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reason(error: BaseException, url: str) -> str:
+def _reason(error: BaseException, url: str, shown: str) -> str:
     """Return the text of the error, and of what it was raised from: DVC says "SCM error" alone."""
     texts: list[str] = []
     while len(texts) < _CAUSES:
-        texts.append(first_line(Exception(_public(str(error) or type(error).__name__, url))))
+        texts.append(first_line(Exception(_public(str(error) or type(error).__name__, url, shown))))
         if error.__cause__ is None:
             break
         error = error.__cause__
     return ": ".join(dict.fromkeys(texts))
 
 
-def _public(text: str, url: str) -> str:
+def _public(text: str, url: str, shown: str) -> str:
     """Take secrets out, before the text is cut: the URL may stand there whole, or in pieces."""
-    text = text.replace(url, public_url(url))
+    text = text.replace(url, shown)
     user = url.rpartition("@")[0].rpartition("/")[2]
     pieces = {user, user.partition(":")[2], *re.split(r"[?#;]", url)[1:]}
     for piece in sorted(pieces, key=len, reverse=True):

@@ -118,11 +118,11 @@ class Importer:
     def _one(self, need: Need, origin: Source, found: Gathered) -> None:
         """Get the piece; nothing enters the cache unless it is what the piece's hash says."""
         if self._dry_run:
-            found.count += source.count(origin.repo, origin.path)
+            found.count += source.count(origin.repo, origin.path, origin.url)
             found.absent.add(need.hash)
             return
         with scratch_in(self._shelf.folder, self._dry_run) as scratch:
-            copies = source.download(origin.repo, origin.path, scratch, self._counter)
+            copies = source.download(origin.repo, origin.path, origin.url, scratch, self._counter)
             size = sum(map(os.path.getsize, copies.values()))
             names = self._take(need, copies, scratch)
         found.size += size

@@ -83,12 +83,12 @@ def test_hash_verifies_what_the_budget_left_unknown_and_later_runs_know_it(
     repo: Path, command: Command, dvc: Dvc, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open(repo / "data/big.bin", "wb") as file:
-        file.truncate(200 << 20)
+        file.truncate(600 << 20)
     dvc("add", "--quiet", "data/big.bin")
     os.utime(repo / "data/big.bin")  # DVC's own record does not answer either
     git("add", "--all")
     git("commit", "--quiet", "--message", "big")
-    monkeypatch.setenv("MLFLOW_DVC_BUDGET", "0.1")
+    monkeypatch.setenv("MLFLOW_DVC_BUDGET", "0.4")  # Git needs some of it on a busy machine
     before = command("status")
     assert before.code == 1
     assert "unknown  data/big.bin" in before.out
