@@ -36,10 +36,10 @@ def download(
     """Copy what an import names, at its locked revision, into ``folder``.
 
     ``repo`` is the ``repo:`` of the dependency in a ``.dvc`` file, ``path`` a file or directory in
-    that repository, ``shown`` its URL as errors may name it. ``begin`` is told how many files there
-    are, and what it returns is called for each. Returns the absolute path of each copy by its path below ``path`` ("" for a file). The
-    copies have names of their own: what the other repository calls its files decides nothing on
-    this disk. Raises MlflowDvcError.
+    that repository, ``shown`` its URL as errors may name it. ``begin`` is told how many files
+    there are, and what it returns is called for each. Returns the absolute path of each copy by
+    its path below ``path`` ("" for a file). The copies have names of their own: what the other
+    repository calls its files decides nothing on this disk. Raises MlflowDvcError.
     """
     with _opened(repo, path, shown) as (fs, names):
         done = begin(len(names))
