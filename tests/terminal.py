@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -20,11 +21,15 @@ class Seen(NamedTuple):
 
 def on_terminal(*args: str, out_too: bool = False) -> Seen:
     """Run `mlflow-dvc *args`; ``out_too``: the results go to the terminal as well."""
+    return watched([sys.executable, "-m", "mlflow_dvc_plugin.cli", *args], out_too=out_too)
+
+
+def watched(command: list[str], *, cwd: Path | None = None, out_too: bool = False) -> Seen:
+    """Run a command with a terminal for standard error."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mlflow_dvc_plugin.cli", *args]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
     stdout = theirs if out_too else subprocess.PIPE
-    with subprocess.Popen(command, stdout=stdout, stderr=theirs, env=env) as process:
+    with subprocess.Popen(command, cwd=cwd, stdout=stdout, stderr=theirs, env=env) as process:
         os.close(theirs)
         drawn = b""
         with suppress(OSError):  # a terminal's way of saying that the other end is closed

@@ -70,11 +70,12 @@ def directory_listing(files: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _listing(files: Iterable[tuple[str, str]]) -> Iterator[bytes]:
-    separator = "["
+    separator = ""
+    yield b"["
     for relpath, md5 in sorted(files):
         yield f'{separator}{{"md5": "{md5}", "relpath": {quoted(relpath)}}}'.encode()
         separator = ", "
-    yield b"]" if separator != "[" else b"[]"
+    yield b"]"
 
 
 def quoted(text: str) -> str:

@@ -117,15 +117,10 @@ class Store:
 
     def now(self) -> int:
         """Return the present time in ns by the clock that stamps files where the facts are kept."""
-        import tempfile
-
         for folder in self.folders:
             with contextlib.suppress(OSError):
                 os.makedirs(folder, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder) as file:
-                    file.write(b".")
-                    file.flush()
-                    return os.fstat(file.fileno()).st_mtime_ns
+                return now_in(folder)
         return time.time_ns()
 
     def _write(self, name: str, parts: Iterable[str]) -> bool:
@@ -142,6 +137,16 @@ class Store:
                 _fill(handle, path, os.path.join(folder, name), parts)
                 return True
         return False
+
+
+def now_in(folder: str) -> int:
+    """Return the time in ns by the clock that stamps files in the folder; raises OSError."""
+    import tempfile
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b".")
+        file.flush()
+        return os.fstat(file.fileno()).st_mtime_ns
 
 
 def _fill(handle: int, path: str, target: str, parts: Iterable[str]) -> None:

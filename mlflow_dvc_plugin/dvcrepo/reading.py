@@ -222,4 +222,9 @@ def _absolute(toplevel: str, path: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return an error's text as one short line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return short(str(error)) or type(error).__name__
+
+
+def short(text: str) -> str:
+    """Return the text as one short line."""
+    return " ".join(text.split())[:300]

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from mlflow_dvc_plugin.dvcrepo.reading import dvc_quiet, first_line
+from mlflow_dvc_plugin.dvcrepo.reading import dvc_quiet, short
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
 _CAUSES = 3
+_PROMPT = "GIT_TERMINAL_PROMPT"
+_SECRET = 4  # characters; "git" is none
+_USER = re.compile(r"(\w://)[^\s/'\"]*@")
 _SILENCE = 60.0  # seconds; a Git server that is at work says so every five
 
 
@@ -80,9 +83,6 @@ def _asking(value: str | None) -> str | None:
     return before
 
 
-_PROMPT = "GIT_TERMINAL_PROMPT"
-
-
 def _forget() -> None:
     if "dvc.repo.open_repo" in sys.modules:
         from dvc.repo.open_repo import clean_repos
@@ -124,7 +124,7 @@ def _reason(error: BaseException, url: str, shown: str) -> str:
     """Return the text of the error, and of what it was raised from: DVC says "SCM error" alone."""
     texts: list[str] = []
     while len(texts) < _CAUSES:
-        texts.append(first_line(Exception(_public(str(error) or type(error).__name__, url, shown))))
+        texts.append(short(_public(str(error), url, shown)) or type(error).__name__)
         if error.__cause__ is None:
             break
         error = error.__cause__
@@ -141,7 +141,3 @@ def _public(text: str, url: str, shown: str) -> str:
             text = text.replace(piece, "***")
     text = re.sub(rf" to '{re.escape(tempfile.gettempdir())}[^']*'", "", text)
     return _USER.sub(r"\1", text)
-
-
-_SECRET = 4  # characters; "git" is none
-_USER = re.compile(r"(\w://)[^\s/'\"]*@")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from mlflow_dvc_plugin.capture.yamlfile import parse
 from mlflow_dvc_plugin.dvcrepo import source
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import GitError, call_git
-from mlflow_dvc_plugin.lineage.gathered import Gathered, scratch_in
+from mlflow_dvc_plugin.lineage.gathered import Gathered, Missing, scratch_in
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.revision import Stated
 from mlflow_dvc_plugin.lineage.shelf import Shelf
@@ -93,27 +93,25 @@ class Importer:
 
     def bring(self, needs: Iterable[Need], found: Gathered) -> None:
         """Get those of the pieces that are missing, or miss a part; ``found`` tells then."""
-        with ExitStack() as stack:
-            self._each(needs, found, stack)
+        pieces = [
+            (need, origin)
+            for need in needs
+            if _lost(need, found) and (origin := self._sources(need)) is not None
+        ]
+        with source.clones() if pieces else nullcontext():
+            for need, origin in pieces:
+                # None when it came with another piece that has the same objects.
+                if lost := _lost(need, found):
+                    self._try(need, origin, lost, found)
 
-    def _each(self, needs: Iterable[Need], found: Gathered, stack: ExitStack) -> None:
-        cloning = False
-        for need in needs:
-            names = {need.hash} | found.inside.get(need.hash, set())
-            lost = [one for one in found.missing if one.hash in names]
-            origin = self._sources(need) if lost else None
-            if origin is None:
-                continue
-            if not cloning:
-                stack.enter_context(source.clones())
-                cloning = True
-            rest = [one for one in found.missing if one.hash not in names]
-            try:
-                self._one(need, origin, found)
-            except MlflowDvcError as error:
-                why = f"{origin}: {error.message}"
-                rest += [replace(one, tried=(*one.tried, why)) for one in lost]
-            found.missing = rest
+    def _try(self, need: Need, origin: Source, lost: list[Missing], found: Gathered) -> None:
+        rest = [one for one in found.missing if one not in lost]
+        try:
+            self._one(need, origin, found)
+        except MlflowDvcError as error:
+            why = f"{origin}: {error.message}"
+            rest += [replace(one, tried=(*one.tried, why)) for one in lost]
+        found.missing = rest
 
     def _one(self, need: Need, origin: Source, found: Gathered) -> None:
         """Get the piece; nothing enters the cache unless it is what the piece's hash says."""
@@ -151,6 +149,12 @@ class Importer:
             return names
         except (OSError, ValueError) as error:
             raise MlflowDvcError(f"what came cannot be kept ({error})") from error
+
+
+def _lost(need: Need, found: Gathered) -> list[Missing]:
+    """Return what is missing of the piece."""
+    names = {need.hash} | found.inside.get(need.hash, set())
+    return [one for one in found.missing if one.hash in names]
 
 
 def _take(path: str, name: str, legacy: bool, shelf: Shelf) -> str:

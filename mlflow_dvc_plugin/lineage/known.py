@@ -25,7 +25,7 @@ _FORMAT = b"mlflow-dvc obj 2"
 _FIELDS = 4
 NONE: Key = (0, 0, 0, 0)  # no object has that mode
 _FILES = 32  # a megabyte each, for 20,000 objects
-_BY_DESCRIPTOR = {os.stat, os.link, os.open} <= os.supports_dir_fd and os.scandir in os.supports_fd
+_BY_DESCRIPTOR = {os.stat, os.link} <= os.supports_dir_fd
 
 
 @contextlib.contextmanager
@@ -105,19 +105,3 @@ class Known:
             found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries]
         for _, path in sorted(found)[:-_FILES]:
             os.unlink(path)
-
-
-def now_at(folder: str) -> int:
-    """Return the time in ns by the clock that stamps files in the folder, or one that is behind."""
-    import time
-
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b".")
-            file.flush()
-            return os.fstat(file.fileno()).st_mtime_ns
-    except OSError:  # a cache that others may write
-        return time.time_ns() - _MINUTE
-
-
-_MINUTE = 60 * 1_000_000_000

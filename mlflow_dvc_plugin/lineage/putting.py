@@ -111,16 +111,14 @@ def _taken(path: str) -> MlflowDvcError:
 
 def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
     """Make the folders of the piece; raises MlflowDvcError where a link stands in the way."""
-    flat = "/" not in "".join(rows)
-    folders = {f"{target}/{above}" for above in ([""] if flat else set(map(_above, rows)))}
-    if "" in rows:
-        folders = set()
-    if reason := behind_link({*(f"{one}/file" for one in folders), target}, top, ()):
+    folders = {os.path.dirname(target)}
+    if need.hash.endswith(".dir"):  # an empty one is data, too
+        above = set(map(_above, rows)) if "/" in "".join(rows) else ()
+        folders = {os.path.normpath(f"{target}/{one}") for one in ("", *above)}
+    if reason := behind_link((f"{one}/file" for one in folders), top, ()):
         raise MlflowDvcError(f"{need.path}: {reason}")
-    if need.hash.endswith(".dir"):
-        folders.add(target)  # an empty directory is data, too
-    for above in sorted(folders or {os.path.dirname(target)}):
-        os.makedirs(above, exist_ok=True)
+    for one in sorted(folders):
+        os.makedirs(one, exist_ok=True)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def _restore(  # noqa: PLR0913
             outcome.lacking.update(_lost_code(run))
     work = [(part, RunData(run, part, how, outcome, progress, later=later)) for part in parts]
     outcome.folders = {part.folder: part.commit or "" for part in parts}
+    if outcome.missing and any(data.unsure for _, data in work):
+        raise MovedError  # it is not linked, so nobody would look: name all that is missing, now
     if how.dry_run or outcome.missing:
         return outcome
     if how.in_place:

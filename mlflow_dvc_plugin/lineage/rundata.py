@@ -102,6 +102,11 @@ class RunData:
         """Paths that DVC makes executable."""
         return {path for path, out in self.stated.outputs.items() if out.isexec}
 
+    @property
+    def unsure(self) -> bool:
+        """Whether there are objects that nobody has looked at yet."""
+        return any(map(any, (shelf.unsure for shelf in self.stock.shelves.values())))
+
     def put(self, done: Put) -> None:
         """Put the data into the folder that was made for it; the stock has settled there."""
         folder = self.part.folder

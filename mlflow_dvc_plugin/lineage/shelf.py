@@ -8,18 +8,21 @@ import operator
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
-from mlflow_dvc_plugin.lineage.known import AS_DVC, KEY, NONE, Key, Known, folder_at, now_at
+from mlflow_dvc_plugin.capture.store import now_in
+from mlflow_dvc_plugin.lineage.known import AS_DVC, KEY, NONE, Key, Known, folder_at
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
 _MD5 = 32
 _SMALL = 1 << 16  # bytes
+_MINUTE = 60 * 1_000_000_000
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 # A new link makes the next reading write the time of access: a third of what the reading takes.
 _NO_ATIME = getattr(os, "O_NOATIME", 0)
@@ -99,7 +102,7 @@ class Shelf:
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
-        keys, stamp = self.keys[legacy], now_at(self.folder)
+        keys, stamp = self.keys[legacy], _now(self.folder)
         for name in names:
             try:
                 info, md5 = _look(
@@ -181,6 +184,14 @@ class Shelf:
         except OSError:
             return False
         return self.take(place, name, legacy)
+
+
+def _now(folder: str) -> int:
+    """Return the time in ns by the clock of the folder's files, or one that is behind it."""
+    try:
+        return now_in(folder)
+    except OSError:  # a cache that others may write
+        return time.time_ns() - _MINUTE
 
 
 def _record(listing: str, legacy: bool) -> str:

@@ -74,3 +74,23 @@ def test_an_object_that_is_a_symbolic_link_itself_comes_back_as_what_it_leads_to
     assert bring(run, to="../after").whole
     for name, data in FILES.items():
         assert (repo.parent / "after" / FOLDER / name).read_bytes() == data
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: replace(path, b"other\n")])
+def test_all_that_is_missing_is_named_at_once(
+    repo: Path, run: Record, git: Git, dvc: Dvc, damage: Callable[[Path], None]
+) -> None:
+    (repo / "table.csv").write_bytes(b"x\n7\n")
+    dvc("add", "--quiet", "table.csv")
+    git("add", "--all")
+    git("commit", "-qm", "table")
+    run = made()
+    assert bring(run, to="../before").whole
+    md5 = hashlib.md5(b"x\n7\n").hexdigest()
+    (repo / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    damage(objects(repo)[0])
+    outcome = bring(run, to="../after")
+    table, member = sorted(outcome.missing, key=lambda one: one.path, reverse=True)
+    assert table.path == "table.csv"
+    assert member.path.startswith(f"{FOLDER}/")
+    assert not (repo.parent / "after").exists()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import pty
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ import coverage
 import pytest
 from conftest import CHECKOUT, Dvc, Git
 from s3 import KEY, S3, SECRET
+from terminal import watched
 
 
 class Pushed(NamedTuple):
@@ -109,15 +108,8 @@ def use_s3(repo: Path, dvc: Dvc, bucket: Path, s3_server: S3) -> UseS3:
 
 def on_terminal(repo: Path) -> tuple[int, str]:
     """Run `git push` with standard error on a terminal; return exit code and what it shows."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(["git", "push", "origin", "main"], cwd=repo, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # a terminal's way of saying that the other end is closed
-            while part := os.read(ours, 4096):
-                shown += part
-        os.close(ours)
-    return process.returncode, shown.decode()
+    seen = watched(["git", "push", "origin", "main"], cwd=repo)
+    return seen.code, seen.drawn.decode()
 
 
 def stored(folder: Path) -> set[str]:
