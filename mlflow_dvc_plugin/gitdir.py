@@ -86,6 +86,21 @@ def read_head(worktree: Worktree) -> tuple[str | None, str | None]:
     return _read_ref(worktree, ref, depth=5), branch
 
 
+def linked_folders(worktree: Worktree) -> set[str]:
+    """Return the folders of the repository's linked worktrees, also of those that are away.
+
+    Raises OSError where the list cannot be read.
+    """
+    above = os.path.join(worktree.common_dir, "worktrees")
+    found = set()
+    for name in os.listdir(above) if os.path.lexists(above) else ():
+        # Relative since Git 2.48, with worktree.useRelativePaths.
+        target = _read_text(os.path.join(above, name, "gitdir")).rstrip("\n")
+        folder = os.path.dirname(os.path.normpath(os.path.join(above, name, target)))
+        found |= {folder, os.path.realpath(folder)}
+    return found
+
+
 def _read_ref(worktree: Worktree, ref: str, depth: int) -> str | None:
     for base in (worktree.git_dir, worktree.common_dir):
         text = _read_text(os.path.join(base, ref)).strip()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlflow_dvc_plugin.gitdir import find_worktree, read_head
+from mlflow_dvc_plugin.gitdir import find_worktree, linked_folders, read_head
 
 
 def head_of(folder: Path) -> tuple[str | None, str | None]:
@@ -31,6 +32,28 @@ def test_head_is_what_git_says_in_every_form(repo: Path, git: Any, tmp_path: Pat
     assert head_of(repo) == (commit, None)
     git("switch", "--quiet", "--orphan", "empty")
     assert head_of(repo) == (None, "empty")
+
+
+def listed(folder: Path, git: Any) -> set[str]:
+    lines = git("worktree", "list", "--porcelain", "-z", cwd=folder).split("\0")
+    return {line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")}
+
+
+def test_linked_worktrees_are_those_that_git_lists(repo: Path, git: Any, tmp_path: Path) -> None:
+    worktree = find_worktree(str(repo))
+    assert worktree is not None
+    assert linked_folders(worktree) == set()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("plain", "link/behind", "li ne\nbreak", "ünï", "away"):
+        git("worktree", "add", "--quiet", "--detach", str(tmp_path / name))
+    shutil.rmtree(tmp_path / "away")
+    assert linked_folders(worktree) == listed(repo, git) - {str(repo)}
+    inside = find_worktree(str(tmp_path / "plain"))
+    assert inside is not None
+    assert linked_folders(inside) == linked_folders(worktree)
+    # As Git 2.48 and newer write it when they are told to.
+    (repo / ".git/worktrees/plain/gitdir").write_text("../../../../plain/.git\n")
+    assert str(tmp_path / "plain") in linked_folders(worktree)
 
 
 def test_a_submodule_has_its_own_head(repo: Path, git: Any, tmp_path: Path) -> None:

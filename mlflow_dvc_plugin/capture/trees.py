@@ -10,14 +10,13 @@ import errno
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 from mlflow_dvc_plugin.capture.files import MAX_BYTES
 from mlflow_dvc_plugin.capture.walk import is_metadata
-from mlflow_dvc_plugin.gitrepo import GitError, call_git
+from mlflow_dvc_plugin.gitrepo import GitError, Objects
 
-_AT_ONCE = 2000  # objects in one call: their bytes are in memory together
-_PATIENCE = 120.0  # seconds for one such call
+_PATIENCE = 120.0  # seconds for one request
 _TREE = b"40000"
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 # Name -> (mode, id of the object).
@@ -31,6 +30,7 @@ class Trees:
 
     def __init__(self, toplevel: str) -> None:
         self.toplevel = toplevel
+        self._objects = Objects(toplevel, _PATIENCE)
         self._roots: dict[str, str | None] = {}
         self._trees: dict[str, _Entries | None] = {}
         self._metadata: dict[str, _Rows] = {}
@@ -43,7 +43,7 @@ class Trees:
         self._roots.update(dict.fromkeys(asked))
         new = [commit for commit in asked if _ID.match(commit)]
         level = []
-        trees = self._objects([f"{commit}^{{tree}}" for commit in new])
+        trees = self._objects.read([f"{commit}^{{tree}}" for commit in new])
         for commit, found in zip(new, trees, strict=True):
             if found is not None:
                 self._roots[commit] = found[0]
@@ -52,7 +52,7 @@ class Trees:
         while level:
             wanted = [tree for tree in dict.fromkeys(level) if tree not in self._trees]
             level = []
-            for tree, found in zip(wanted, self._objects(wanted), strict=True):
+            for tree, found in zip(wanted, self._objects.read(wanted), strict=True):
                 self._trees[tree] = None
                 if found is not None:
                     level += self._add(*found)
@@ -66,7 +66,7 @@ class Trees:
     def read(self, blobs: Iterable[str]) -> None:
         """Read these blobs, to be had by :meth:`blob` until :meth:`forget`."""
         new = [blob for blob in dict.fromkeys(blobs) if blob not in self._blobs]
-        for blob, found in zip(new, self._objects(new), strict=True):
+        for blob, found in zip(new, self._objects.read(new), strict=True):
             self._blobs[blob] = None if found is None else found[1]
 
     def blob(self, blob: str) -> bytes | None:
@@ -142,15 +142,6 @@ class Trees:
         self._trees[tree] = entries
         return [found for mode, found in entries.values() if mode == _TREE]
 
-    def _objects(self, names: Sequence[str]) -> Iterator[tuple[str, bytes] | None]:
-        """Yield (id, content) for each of the objects; None for one that is not here."""
-        for start in range(0, len(names), _AT_ONCE):
-            request = "".join(f"{name}\n" for name in names[start : start + _AT_ONCE]).encode()
-            out = call_git(
-                self.toplevel, "cat-file", "--batch", stdin=request, timeout=_PATIENCE
-            )  # fmt: skip
-            yield from _split(out)
-
 
 class TreeFiles:
     """Files of one commit, as :class:`CommitFiles`; ``paths`` are only those of DVC's metadata.
@@ -223,18 +214,3 @@ def _parsed(data: bytes, size: int) -> _Entries:
         begin, at = at, end + 1 + size
         entries[os.fsdecode(data[space + 1 : end])] = (data[begin:space], data[end + 1 : at].hex())
     return entries
-
-
-def _split(out: bytes) -> Iterator[tuple[str, bytes] | None]:
-    """Split the output of ``git cat-file --batch``: one item for each line of the request."""
-    at = 0
-    while at < len(out):
-        end = out.index(b"\n", at)
-        words = out[at:end].split(b" ")
-        at = end + 1
-        if len(words) != 3 or not words[2].isdigit():
-            yield None
-            continue
-        size = int(words[2])
-        yield words[0].decode(), out[at : at + size]
-        at += size + 1

@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
@@ -59,23 +60,11 @@ def call_git(
     commit that a hook is asked about; by default no such variable is passed on. Raises GitError
     with Git's own first line and, where one is known, the command that mends it.
     """
-    environ = {key: value for key, value in os.environ.items() if key not in _OTHER_REPOSITORY}
-    environ.update(_OWN_SETTINGS)
-    environ.update(env or {})
-    try:
-        process = subprocess.Popen(
-            ["git", *args],  # noqa: S607 - the user's own Git
-            cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )  # fmt: skip
-    except OSError as error:
-        raise GitError("the git program was not found", "install Git") from error
-    with process:
+    with start(root, args, env=env) as process:
         try:
             out, err = process.communicate(stdin, max(timeout, 0.001))
         except BaseException as error:
-            _end(process)
+            end(process)
             if isinstance(error, subprocess.TimeoutExpired):
                 text = f"git {_verb(args)} did not answer within {timeout:.1f} s"
                 raise GitError(text) from error
@@ -84,11 +73,33 @@ def call_git(
     if not failed and _exit_status_is_lost():
         failed = not out and err.startswith((b"fatal:", b"error:"))
     if failed:
-        raise _failed(args, process.returncode, err.decode("utf-8", "replace"), root)
+        raise failure(args, process.returncode, err.decode("utf-8", "replace"), root)
     return out
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def start(
+    root: str,
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start ``git <args>`` in ``root``, with pipes; raises GitError when there is no Git."""
+    environ = {key: value for key, value in os.environ.items() if key not in _OTHER_REPOSITORY}
+    environ.update(_OWN_SETTINGS)
+    environ.update(env or {})
+    try:
+        return subprocess.Popen(
+            ["git", *args],  # noqa: S607 - the user's own Git
+            cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=stderr, start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )  # fmt: skip
+    except OSError as error:
+        raise GitError("the git program was not found", "install Git") from error
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     """End Git and the filters and hooks it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
@@ -123,7 +134,8 @@ def _verb(args: Sequence[str]) -> str:
     return rest[0] if rest else ""
 
 
-def _failed(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
+def failure(args: Sequence[str], code: int, stderr: str, root: str) -> GitError:
+    """Return what to say of ``git <args>`` that failed; what it wrote is ``stderr``."""
     if "dubious ownership" in stderr:
         return GitError(
             f"Git does not read {root}: it belongs to another user",

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.gitdir import Worktree, find_worktree
+from mlflow_dvc_plugin.gitdir import Worktree, find_worktree, linked_folders
 from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.standing import Mark, mark_at
 from mlflow_dvc_plugin.sync.locking import one_at_a_time
@@ -28,8 +28,7 @@ def require_free(worktree: Worktree, folder: str) -> None:
         raise MlflowDvcError(f"{folder} is there already", hint)
     if os.path.isdir(folder) and os.listdir(folder):
         raise MlflowDvcError(f"{folder} is not empty", hint)
-    known = call_git_z(worktree.toplevel, "worktree", "list", "--porcelain", "-z")
-    if f"worktree {folder}" in known:
+    if folder in linked_folders(worktree):
         raise MlflowDvcError(
             f"Git knows a worktree at {folder}, which is away", "git worktree prune; or --to DIR"
         )

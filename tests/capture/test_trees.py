@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_dvc_plugin.capture import trees
 from mlflow_dvc_plugin.capture.discovery import commit_metadata_files
 from mlflow_dvc_plugin.capture.files import CommitFiles
 from mlflow_dvc_plugin.capture.trees import TreeFiles, Trees
-from mlflow_dvc_plugin.gitrepo import GitError
+from mlflow_dvc_plugin.gitrepo import GitError, objects
 
 from .conftest import Write, commit, run_git
 
@@ -139,8 +138,10 @@ def test_folders_without_end_are_refused(make: Write) -> None:
         TreeFiles(Trees(str(root)), rev)
 
 
-def test_many_objects_come_in_several_calls(make: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_objects_come_in_several_requests(
+    make: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = make(ODD)
     rev = commit(root)
-    monkeypatch.setattr(trees, "_AT_ONCE", 2)
+    monkeypatch.setattr(objects, "_AT_ONCE", 2)
     _same(root, rev, Trees(str(root)))

@@ -58,6 +58,10 @@ def test_the_verb_says_what_it_did(repo: Path, tracking_sqlite: str) -> None:
     assert code == 0 and found["whole"] and found["fetched"] == {"objects": 0, "bytes": 0}
     code, _, err = verb(run.run_id, "--to", "../again")
     assert code == 1 and "is not empty" in err and "hint: name another one" in err
+    shutil.move(repo.parent / "again", repo.parent / "moved")
+    code, _, err = verb(run.run_id, "--to", "../again")
+    assert code == 1 and f"Git knows a worktree at {repo.parent / 'again'}, which is away" in err
+    assert not (repo.parent / "again").exists()
     assert verb(run.run_id, "--to", "x", "--in-place")[0] == 2
 
 
