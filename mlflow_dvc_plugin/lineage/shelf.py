@@ -66,10 +66,13 @@ class Shelf:
         then = self._known.read(_record(listing, legacy), len(names))
         keys = self.keys[legacy]
         if then and self._later:
-            still = {name: key for name, key in zip(names, then, strict=True) if key[3] == AS_DVC}
-            new = still.keys() - keys.keys() if keys else still
+            new = dict(zip(names, then, strict=True))
+            if {*map(operator.itemgetter(3), then)} != {AS_DVC}:
+                new = {name: key for name, key in new.items() if key[3] == AS_DVC}
+            for name in new.keys() & keys.keys():  # it has been looked at
+                del new[name]
             self.unsure[legacy].update(new)
-            keys.update(still if new is still else {name: still[name] for name in new})
+            keys.update(new)
         elif then:
             now = self._look_at(names, legacy)
             same: Iterable[bool] = map(operator.eq, now, then)
