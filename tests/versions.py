@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Dvc, Git
+from inprocess import mlflow_dvc
 
 from mlflow_dvc_plugin.sync.events import SYNC_EVENTS
 
@@ -54,11 +55,8 @@ def git_says(*args: str) -> str:
 
 def sync(*args: str) -> tuple[int, str]:
     """Run `mlflow-dvc sync`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow_dvc_plugin.cli", "sync", *args],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+    code, out, err = mlflow_dvc("sync", *args)
+    return code, out + err
 
 
 def install_scripts(folder: Path) -> None:

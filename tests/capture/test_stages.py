@@ -65,26 +65,57 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "seen"
 
 
-@pytest.fixture
-def pipeline(repo: Path, seen: Path, git: Any, dvc: Any) -> Path:
-    (repo / "step.py").write_text(SCRIPT)
-    (repo / "dvc.yaml").write_text(PIPELINE)
-    (repo / "params.yaml").write_text("size: 1\n")
-    (repo / "data/raw.csv").write_text("raw\n")
-    (repo / "data/images/cat.png").write_text("a cat")
-    dvc("add", "--quiet", "data/raw.csv", "data/images")
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "pipeline")
+@pytest.fixture(scope="session")
+def ran_template(
+    project_template: Path, tmp_path_factory: pytest.TempPathFactory, git: Any, dvc: Any
+) -> Path:
+    """Make a project with a pipeline, run it and commit the results."""
+    folder = tmp_path_factory.mktemp("ran")
+    shutil.copytree(project_template, folder, symlinks=True, dirs_exist_ok=True)
+    (folder / "seen").mkdir()
+    project = folder / "project"
+    (project / "step.py").write_text(SCRIPT)
+    (project / "dvc.yaml").write_text(PIPELINE)
+    (project / "params.yaml").write_text("size: 1\n")
+    (project / "data/raw.csv").write_text("raw\n")
+    (project / "data/images/cat.png").write_text("a cat")
+    dvc("add", "--quiet", "data/raw.csv", "data/images", cwd=project)
+    git("add", "--all", cwd=project)
+    git("commit", "--quiet", "--message", "pipeline", cwd=project)
     # `dvc exp` asks the repository who commits, and overlooks GIT_CONFIG_GLOBAL.
-    git("config", "user.name", "Test")
-    git("config", "user.email", "test@example.org")
-    return repo
+    git("config", "user.name", "Test", cwd=project)
+    git("config", "user.email", "test@example.org", cwd=project)
+    path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+    run_dvc("repro", "--quiet", cwd=project, SEEN=str(folder / "seen"), PATH=path)
+    git("add", "--all", cwd=project)
+    git("commit", "--quiet", "--message", "results", cwd=project)
+    return folder
 
 
-def run_dvc(*args: str) -> None:
+@pytest.fixture
+def ran(ran_template: Path, seen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project whose pipeline has run once; ``seen`` has what its stages saw."""
+    assert seen.is_dir()
+    shutil.copytree(ran_template, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def pipeline(ran: Path, git: Any) -> Path:
+    """Return a project whose pipeline has not run yet."""
+    git("reset", "--quiet", "--hard", "HEAD~1")
+    git("clean", "--quiet", "-d", "--force", "-x", "--", "data/clean.csv", "data/half.csv")
+    shutil.rmtree(ran / ".dvc/cache/runs")
+    return ran
+
+
+def run_dvc(*args: str, cwd: Path | None = None, **env: str) -> None:
     """Run DVC in a process of its own, as a person does."""
     command = [sys.executable, "-m", "dvc", *args]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -99,21 +130,18 @@ def manifest(seen: Path, name: str) -> dict[str, str]:
 
 
 def test_a_changed_upstream_shows_in_every_stage_of_one_repro(
-    pipeline: Path, seen: Path, git: Any
+    ran: Path, seen: Path, git: Any, dvc: Any
 ) -> None:
-    run_dvc("repro", "--quiet")
     first = {name: manifest(seen, name) for name in ("prepare", "split", "train")}
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "first results")
-    (pipeline / "data/raw.csv").write_text("raw, and more\n")
-    run_dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
+    (ran / "data/raw.csv").write_text("raw, and more\n")
+    dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
     git("commit", "--quiet", "--all", "--message", "new data")
     run_dvc("repro", "--quiet")
-    assert manifest(seen, "prepare") == {"data/raw.csv": md5(pipeline / "data/raw.csv")}
-    assert manifest(seen, "split") == {"data/clean.csv": md5(pipeline / "data/clean.csv")}
+    assert manifest(seen, "prepare") == {"data/raw.csv": md5(ran / "data/raw.csv")}
+    assert manifest(seen, "split") == {"data/clean.csv": md5(ran / "data/clean.csv")}
     assert manifest(seen, "train") == {
-        "data/half.csv": md5(pipeline / "data/half.csv"),
-        "data/images/cat.png": md5(pipeline / "data/images/cat.png"),
+        "data/half.csv": md5(ran / "data/half.csv"),
+        "data/images/cat.png": md5(ran / "data/images/cat.png"),
     }
     assert all(manifest(seen, name) != found for name, found in first.items())
     for name in first:
@@ -126,35 +154,31 @@ def test_a_changed_upstream_shows_in_every_stage_of_one_repro(
 
 def test_the_gitignore_that_dvc_writes_makes_nothing_dirty(pipeline: Path, seen: Path) -> None:
     # DVC adds the outputs of `prepare` to the tracked data/.gitignore once it has run.
-    run_dvc("repro", "--quiet")
+    run_dvc("repro", "--quiet", "split")
     assert tags_of(seen, "split")["git.dirty"] == "false"
-    assert tags_of(seen, "train")["git.dirty"] == "false"
 
 
 def test_a_stage_that_runs_with_code_that_is_not_committed_is_dirty(
     pipeline: Path, seen: Path
 ) -> None:
     (pipeline / "step.py").write_text(SCRIPT + "# changed\n")
-    run_dvc("repro", "--quiet")
+    run_dvc("repro", "--quiet", "prepare")
     assert tags_of(seen, "prepare")["git.dirty"] == "true"
 
 
 def test_the_data_that_a_stage_changed_is_modified_not_what_the_lock_says(
-    pipeline: Path, seen: Path, git: Any
+    ran: Path, seen: Path
 ) -> None:
-    run_dvc("repro", "--quiet")
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "results")
-    (pipeline / "data/half.csv").write_text("edited by hand\n")
+    (ran / "data/half.csv").write_text("edited by hand\n")
     run_dvc("repro", "--quiet", "--single-item", "--force", "train")
     tags = tags_of(seen, "train")
     assert tags["dvc.status"] == "modified"
-    assert manifest(seen, "train")["data/half.csv"] == md5(pipeline / "data/half.csv")
+    assert manifest(seen, "train")["data/half.csv"] == md5(ran / "data/half.csv")
     assert json.loads(tags["dvc.changed"]) == ["data/half.csv"]
 
 
 def test_foreach_stages_with_a_working_directory_know_their_own_input(
-    repo: Path, seen: Path, git: Any
+    repo: Path, seen: Path, git: Any, dvc: Any
 ) -> None:
     (repo / "step.py").write_text(SCRIPT)
     (repo / "dvc.yaml").write_text(FOREACH)
@@ -162,7 +186,7 @@ def test_foreach_stages_with_a_working_directory_know_their_own_input(
     (repo / "sub/.keep").write_text("")
     for name in "ab":
         (repo / f"data/{name}.csv").write_text(name)
-    run_dvc("add", "--quiet", "data/a.csv", "data/b.csv")
+    dvc("add", "--quiet", "data/a.csv", "data/b.csv")
     git("add", "--all")
     git("commit", "--quiet", "--message", "foreach")
     run_dvc("repro", "--quiet")
@@ -176,17 +200,14 @@ def test_foreach_stages_with_a_working_directory_know_their_own_input(
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [(), ("--temp",), ("--queue",)], ids=["workspace", "temp", "queue"])
 def test_an_experiment_carries_its_own_code_data_and_name(
-    pipeline: Path, seen: Path, git: Any, how: tuple[str, ...]
+    ran: Path, seen: Path, git: Any, dvc: Any, how: tuple[str, ...]
 ) -> None:
-    run_dvc("repro", "--quiet")
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "results")
     head = git("rev-parse", "HEAD")
     shutil.rmtree(seen)
     seen.mkdir()
     # Changed in the workspace only: `--temp` and `--queue` take it along, and it is not in HEAD.
-    (pipeline / "data/raw.csv").write_text("for the experiment\n")
-    run_dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
+    (ran / "data/raw.csv").write_text("for the experiment\n")
+    dvc("commit", "--quiet", "--force", "data/raw.csv.dvc")
     run_dvc("exp", "run", "--name", "try-1", "--set-param", "size=2", *how)
     if how == ("--queue",):
         run_dvc("queue", "start")

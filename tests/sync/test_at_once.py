@@ -64,7 +64,7 @@ def test_a_sync_that_ends_anywhere_is_repaired_wherever_one_goes_next(
     trees["none"] = {}
     cache = objects(versions)
     began = time.monotonic()
-    assert sync()[0] == 0
+    subprocess.run([sys.executable, "-m", "mlflow_dvc_plugin.hook", "post-checkout"], check=True)
     longest = time.monotonic() - began
     monkeypatch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
     dice = random.Random(7)
