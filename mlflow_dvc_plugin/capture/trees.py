@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from mlflow_dvc_plugin.capture.files import MAX_BYTES
 from mlflow_dvc_plugin.capture.walk import is_metadata
-from mlflow_dvc_plugin.gitrepo import GitError, Objects
+from mlflow_dvc_plugin.gitrepo import GitError, GitObjects
 
 _PATIENCE = 120.0  # seconds for one request
 _TREE = b"40000"
@@ -30,7 +30,7 @@ class Trees:
 
     def __init__(self, toplevel: str) -> None:
         self.toplevel = toplevel
-        self._objects = Objects(toplevel, _PATIENCE)
+        self._objects = GitObjects(toplevel, _PATIENCE)
         self._roots: dict[str, str | None] = {}
         self._trees: dict[str, _Entries | None] = {}
         self._metadata: dict[str, _Rows] = {}

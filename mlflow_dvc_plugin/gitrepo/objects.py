@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ _AT_ONCE = 500
 _COMMAND = ("cat-file", "--batch")
 
 
-class Objects:
+class GitObjects:
     """The objects of the repository at ``toplevel``.
 
     ``git cat-file --batch`` is started when it is first asked, and ends with this object. One
@@ -56,9 +55,11 @@ class _Git:
     """One ``git cat-file --batch``."""
 
     def __init__(self, toplevel: str) -> None:
+        import tempfile
+
         self._toplevel = toplevel
         # No pipe: nobody would read it while Git goes on.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as Git is
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as Git is
         try:
             self._process = start(toplevel, _COMMAND, stderr=self._errors)
         except GitError:

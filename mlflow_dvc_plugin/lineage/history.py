@@ -5,8 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 
-from mlflow_dvc_plugin.capture.files import blobs
-from mlflow_dvc_plugin.gitrepo import GitError, call_git, call_git_z
+from mlflow_dvc_plugin.gitrepo import GitError, GitObjects, call_git, call_git_z
 from mlflow_dvc_plugin.lineage.revision import Revisions, Stated
 from mlflow_dvc_plugin.provenance import Output
 from mlflow_dvc_plugin.storage import Progress, quiet
@@ -17,7 +16,6 @@ _LOG = (*(word for one in _SETTINGS for word in ("-c", f"log.{one}")),
         "log", "--all", "--full-history")  # fmt: skip
 _MANY = 2000  # files on a command line
 _WAIT = 300.0  # seconds: a history may be long
-_BATCH = 500  # blobs in memory at a time
 _READING = "reading the history"
 
 
@@ -69,12 +67,9 @@ def _with_any(toplevel: str, ids: Sequence[str], names: Sequence[str]) -> Iterat
         yield from ids  # YAML may spell it with escapes
         return
     wanted = [name.encode() for name in names]
-    for start in range(0, len(ids), _BATCH):
-        request = "".join(f"{blob}\n" for blob in ids[start : start + _BATCH]).encode()
-        out = call_git(toplevel, "cat-file", "--batch", stdin=request, timeout=_WAIT)
-        for blob, content in blobs(out).items():
-            if content is not None and any(name in content for name in wanted):
-                yield blob
+    for found in GitObjects(toplevel, _WAIT).read(ids):
+        if found is not None and any(name in found[1] for name in wanted):
+            yield found[0]
 
 
 def _pipeline_of(lock: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_dvc_plugin.gitrepo import GitError, Objects
+from mlflow_dvc_plugin.gitrepo import GitError, GitObjects
 
 from .conftest import Write, commit, run_git
 
@@ -45,7 +45,7 @@ def test_contents_come_in_the_order_of_their_names(make: Write) -> None:
     commit(root)
     names = ids(root)
     with none_left():
-        known = Objects(str(root), 60)
+        known = GitObjects(str(root), 60)
         found = list(known.read([*names, "0" * 40, names[0], "HEAD^{tree}"]))
         assert len(children()) >= 1
         assert [one and one[0] for one in found[:-1]] == [*names, None, names[0]]
@@ -61,7 +61,7 @@ def test_a_git_that_was_ended_is_said_and_started_again(make: Write) -> None:
     root = make(FILES)
     commit(root)
     with none_left():
-        known, before = Objects(str(root), 60), children()
+        known, before = GitObjects(str(root), 60), children()
         name = ids(root)[0]
         assert all(known.read([name]))
         (git,) = children() - before
@@ -79,7 +79,7 @@ def test_a_damaged_object_is_said_and_harms_no_other(make: Write) -> None:
     loose(root, first).chmod(0o644)
     loose(root, first).write_bytes(loose(root, first).read_bytes()[:40])
     with none_left():
-        known = Objects(str(root), 60)
+        known = GitObjects(str(root), 60)
         with pytest.raises(GitError, match=r"git cat-file failed \(128\): .*\w"):
             list(known.read([first]))
         assert all(known.read([second]))
@@ -93,7 +93,7 @@ def test_git_is_not_waited_for_without_end(make: Write) -> None:
     loose(root, first).unlink()
     os.mkfifo(loose(root, first))  # opening it waits for somebody who writes
     with none_left():
-        known, began = Objects(str(root), 0.3), time.monotonic()
+        known, began = GitObjects(str(root), 0.3), time.monotonic()
         with pytest.raises(GitError, match=r"did not answer within 0\.3 s"):
             list(known.read([first]))
         assert time.monotonic() - began < 20
@@ -106,8 +106,8 @@ def test_no_git_and_no_repository(
 ) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(GitError, match="not a git repository"):
-        list(Objects(str(tmp_path / "nothing"), 60).read(["0" * 40]))
+        list(GitObjects(str(tmp_path / "nothing"), 60).read(["0" * 40]))
     root = make(FILES)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(GitError, match="the git program was not found"):
-        list(Objects(str(root), 60).read(["0" * 40]))
+        list(GitObjects(str(root), 60).read(["0" * 40]))
