@@ -9,7 +9,7 @@
 #   make test-lowest   the suite with the oldest versions that setup.cfg allows
 #   make test-pythons  the quick part of the suite under every Python found (or PYTHONS="python3.10 ...")
 #
-# Settings: PYTHON=python3  VENV=.venv  WORKERS=2  ARGS="what to pass to pytest"
+# Settings: PYTHON=python3  VENV=.venv  WORKERS=3  ARGS="what to pass to pytest"
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,7 +18,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 COVERAGE_MINIMUM ?= 85
 PYTHONS ?= $(foreach minor,10 11 12 13,$(if $(shell python3.$(minor) -c 'print(1)' 2>/dev/null),python3.$(minor)))
@@ -28,6 +28,7 @@ STAMP := $(VENV)/.installed
 SELF := '.[s3,test,dev]'
 SELF_LOWEST := '.[s3,test]'
 LOWEST := $(VENV)-lowest
+# Three workers on two cores: tests wait for servers and programs now and then.
 # loadfile: the tests of a file run on one worker, which starts the servers they need once. The files
 # keep the order that tests/slowfirst.py gives them.
 PYTEST_PARALLEL := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
