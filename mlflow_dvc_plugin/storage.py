@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,13 +10,12 @@ from typing import Any
 
 from mlflow_dvc_plugin.dvcrepo.remote import Remote
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.listing import look
 
 _WORKERS = 16
 # Seconds and attempts: an endpoint that never answers costs 2 x 10 s.
 _TIMEOUT = 10
 _ATTEMPTS = 2
-# Names that a page of a listing has to decide for the next page to be worth its while.
-_WORTH_A_PAGE = 64
 
 # (what is counted, how many are done, of how many: 0 where nobody can tell)
 Progress = Callable[[str, int, int], None]
@@ -112,46 +110,27 @@ class _Bucket:
         self._name = remote.path.partition("/")[0]
 
     def listed(self, wanted: Mapping[str, str], found: Found) -> list[str]:
-        """Note what the pages of a listing tell; return the names that are left to be asked for.
+        """Note what a listing tells; return the names that are left to be asked for one by one.
 
-        ``wanted`` maps paths to names. A page costs as much as some HEADs, and hashes are spread
-        evenly: it goes on while pages decide enough. The first page also tells what is wrong with
-        key, secret or bucket, for which a HEAD has no words; who may not list asks one by one.
+        ``wanted`` maps paths to names.
         """
-        left = {path.partition("/")[2]: name for path, name in sorted(wanted.items())}
-        folder = posixpath.commonpath(map(posixpath.dirname, left))
-        more: dict[str, Any] = {"Prefix": f"{folder}/" if folder else ""}
-        more["MaxKeys"] = 1000 if len(left) >= _WORTH_A_PAGE else 1
-        last = ""
-        while left:
-            page = self._page(more)
-            keys = [str(item["Key"]) for item in page.get("Contents", ())] if page else []
-            before = len(left)
-            for key in keys:
-                if key in left:
-                    found.present.add(left.pop(key))
-            if page is None or keys != sorted(keys) or (keys and keys[0] < last):
-                break  # directory buckets list in no order: what is not listed yet may come
-            if not page.get("IsTruncated"):
-                found.absent.update(left.values())
-                return []
-            last = keys[-1] if keys else last
-            for key in [key for key in left if key < last]:
-                found.absent.add(left.pop(key))
-            token = page.get("NextContinuationToken")  # servers of the first version give none
-            if before - len(left) < _WORTH_A_PAGE or not token:
-                break
-            more["ContinuationToken"] = str(token)
-        return list(left.values())
+        names = {path.partition("/")[2]: name for path, name in wanted.items()}
+        told = look(self._page, names)
+        found.present.update(map(names.__getitem__, told.present))
+        found.absent.update(map(names.__getitem__, told.absent))
+        return [names[key] for key in told.left]
 
     def _page(self, more: Mapping[str, Any]) -> Any:
-        """Return a page of the listing, None for who may not list."""
+        """Return a page of the listing, None for who may not list, or not from within."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return self._client.list_objects_v2(Bucket=self._name, **more)
         except ClientError as error:
-            if error.response["Error"].get("Code") not in ("AccessDenied", "403"):
+            refused = error.response["Error"].get("Code") in ("AccessDenied", "403")
+            code = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            # A directory bucket knows no StartAfter.
+            if not refused and not ("StartAfter" in more and code in (400, 501)):
                 raise unreachable(self._remote, error) from error
         except BotoCoreError as error:
             raise unreachable(self._remote, error) from error

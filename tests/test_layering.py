@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mlflow_dvc_plugin"
 ORDER = (
     "__init__", "context", "dataset", "answer", "cli", "hook", "lineage", "sync", "tagging",
     "tracking", "capture",
-    "tags", "verdict", "provenance", "storage", "gitrepo", "gitdir", "dvcrepo", "config", "errors",
+    "tags", "verdict", "provenance", "storage", "listing", "gitrepo", "gitdir", "dvcrepo", "config",
+    "errors",
 )  # fmt: skip
 # Who may import what is slow to import, or is wrapped in one place.
 ONLY = {
