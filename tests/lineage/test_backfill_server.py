@@ -12,15 +12,18 @@ from cutline import NewLine
 
 from lineage.backfilling import filled, old_run, ours, run
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage import backfill
 
 
 @pytest.mark.slow
-def test_a_server_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
-    repo: Path, git: Git, mlflow_server: str, line: NewLine, use_store: Callable[[str], str]
-) -> None:
+def test_a_server_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(  # noqa: PLR0917
+    repo: Path, git: Git, mlflow_server: str, line: NewLine, use_store: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(backfill, "_RUNS_AT_ONCE", 10)
     use_store(mlflow_server)
     experiment = mlflow.create_experiment("cut")
-    runs = [old_run(git("rev-parse", "HEAD"), "train.py", experiment) for _ in range(110)]
+    runs = [old_run(git("rev-parse", "HEAD"), "train.py", experiment) for _ in range(13)]
     cut = line()
     use_store(cut.uri)
     with pytest.raises(MlflowDvcError, match="cannot be used") as caught:
@@ -28,9 +31,9 @@ def test_a_server_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
     assert caught.value.hint
     use_store(mlflow_server)
     tagged = [one for one in runs if ours(run(one))]
-    assert len(tagged) == 100
+    assert len(tagged) == 10
     assert all("dvc.schema" in ours(run(one)) for one in tagged)
-    assert filled("cut").written == 10
+    assert filled("cut").written == 3
 
 
 def test_a_damaged_commit_is_named_and_the_others_are_done(
