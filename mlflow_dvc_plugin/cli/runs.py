@@ -57,8 +57,9 @@ def command(  # noqa: PLR0913
     With --data-repo DIR a path is one in DIR.
 
     A commit's runs are those started from it, and those made from a dirty tree just before it that
-    it holds. Each row says whether the match is exact, or how the run's tree differs. What cannot
-    be told is named, and the answer is then incomplete.
+    it holds; in a repository of data, those whose data came from it as well. Each row says whether
+    the match is exact, or how the run's tree differs. What cannot be told is named, and the answer
+    is then incomplete.
 
     Exit code 1 when there is no such run.
     """

@@ -139,12 +139,17 @@ def _columns(
 
 
 def _match(hit: Hit) -> str:
-    how = {"before": "made before it, "}.get(hit.how, "")
-    if hit.how == "same tree":
-        how = "another commit, same tree, "
+    how = _HOW.get(hit.how, "")
     some = ", ".join(map(printable, hit.differs[:3]))
     more = f" and {len(hit.differs) - 3} more" if len(hit.differs) > 3 else ""
     return f"{how}{hit.match}" + (f": {some}{more}" if some else "")
+
+
+_HOW = {
+    "before": "made before it, ",
+    "same tree": "another commit, same tree, ",
+    "data commit": "the commit of its data, ",
+}
 
 
 def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:

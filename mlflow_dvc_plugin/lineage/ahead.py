@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from mlflow_dvc_plugin.capture.codefiles import is_kept_kind
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitrepo import OFFLINE, GitError, call_git, call_git_z, how_to_fetch
-from mlflow_dvc_plugin.lineage.held import explained, judged, only_data
+from mlflow_dvc_plugin.lineage.held import explained, judged, judged_data, only_data
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, tags_are
-from mlflow_dvc_plugin.lineage.record import TREE, Record
+from mlflow_dvc_plugin.lineage.record import DATA_REV, TREE, Record
 from mlflow_dvc_plugin.lineage.revision import Revisions
 from mlflow_dvc_plugin.tags import COMMIT
 
@@ -85,6 +85,9 @@ class Ahead:
         for run in scope.runs(tags_are({TREE: commit.tree})):
             match, differs = judged(run, (), None)
             yield Hit(run, "same tree", match, differs, commit.id)
+        for run in scope.runs(tags_are({DATA_REV: commit.id})):
+            match, differs = judged_data(run, self._revisions.at(commit.id))
+            yield Hit(run, "data commit", match, differs, commit.id)
 
     def _candidates(self, scope: Scope, commit: Commit, parent: str) -> Iterator[Record]:
         yield from scope.runs(tags_are({COMMIT: parent, "git.dirty": "true"}))

@@ -11,6 +11,7 @@ from mlflow_dvc_plugin.gitrepo import call_git, is_shallow
 from mlflow_dvc_plugin.lineage.ahead import Ahead, read_commit
 from mlflow_dvc_plugin.lineage.bydata import runs_of_hash, runs_of_path
 from mlflow_dvc_plugin.lineage.hits import UNKNOWN, Answer, Hit, Scope, each_once
+from mlflow_dvc_plugin.lineage.record import DATA_REV
 from mlflow_dvc_plugin.lineage.resolve import undelete
 from mlflow_dvc_plugin.lineage.store import quoted
 from mlflow_dvc_plugin.lineage.what import What
@@ -83,6 +84,9 @@ def _of_hash(scope: Scope, worktree: Worktree | None, what: What, answer: Answer
                 )
             any_run = True
             yield Hit(run, "started", UNKNOWN, ("the commit is not here",), run.commit)
+        for run in scope.runs(f"tags.`{DATA_REV}` LIKE '{what.text}%'"):
+            any_run = True
+            yield Hit(run, "data commit", UNKNOWN, ("the commit is not here",), run.data_rev)
     if len(what.text) <= len("0" * 32 + ".dir"):
         for hit in runs_of_hash(scope, worktree, what.text, answer):
             any_run = True

@@ -29,6 +29,20 @@ def judged(
     return match, tuple(known)
 
 
+def judged_data(run: Record, stated: Stated) -> tuple[str, tuple[str, ...]]:
+    """Return whether the run used the data that the commit states, and how that differs."""
+    if run.manifest is None:
+        return UNKNOWN, ("its tags do not name its data",)
+    other = [
+        f"{path} (the run used other data)"
+        for path, value in run.manifest.items()
+        if (out := stated.holder(path)) is None or (out.path == path and out.hash != value)
+    ]
+    lost = [f"{path} (data not known)" for path in run.listed("dvc.changed")
+            if path not in run.manifest]  # fmt: skip
+    return UNKNOWN if lost else DIFFERS if other else EXACT, (*other, *lost)
+
+
 def explained(run: Record, stated: Stated, path: str) -> str | None:
     """Say why the commit holds the run although it has another version of this path.
 

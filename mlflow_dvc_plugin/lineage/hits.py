@@ -19,8 +19,9 @@ class Hit:
     """One run that was found, and why.
 
     ``how`` is ``started`` (from the commit), ``before`` (its dirty tree is what the commit holds),
-    ``same tree``, ``data``, ``member`` or ``experiment``. ``match`` is ``exact``, ``differs`` or
-    ``unknown``, and ``differs`` says in which way. ``commit`` is the one that was asked about;
+    ``same tree``, ``data commit`` (its data came from the commit of another repository), ``data``,
+    ``member`` or ``experiment``. ``match`` is ``exact``, ``differs`` or ``unknown``, and
+    ``differs`` says in which way. ``commit`` is the one that was asked about;
     ``path`` and ``version`` are the data and the hash that the run used.
     """
 

@@ -14,6 +14,7 @@ from mlflow_dvc_plugin.tags import COMMIT
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _CHUNK = re.compile(r"dvc\.manifest\.(\d+)\Z")
 MORE = "... and "  # begins the last entry of a list that was too long for its tag
+DATA_REV = "dvc.rev"
 TREE, SNAPSHOT, INCOMPLETE = "git.tree", "git.snapshot", "git.snapshot.incomplete"
 
 
@@ -62,7 +63,7 @@ class Record:
     @property
     def data_rev(self) -> str | None:
         """The commit of the data's repository, when that is not the code's."""
-        return self._id("dvc.rev")
+        return self._id(DATA_REV)
 
     @property
     def states(self) -> str | None:
