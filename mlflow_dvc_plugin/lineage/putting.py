@@ -5,7 +5,6 @@ Nothing in that folder is ever replaced: a place that is taken is an error.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -73,28 +72,25 @@ def _link(
 
     Each is looked at once it is linked: raises MovedError at one that is not as it was known.
     """
-    keys = list(map(shelf.keys[need.legacy].get, rows.values()))
-    fit = [(name, md5, key) for (name, md5), key in zip(rows.items(), keys, strict=True)
-           if key and not key[3] & 0o222]  # fmt: skip
-    done = 0
-    link, look = os.link, os.stat
+    keys = map(shelf.keys[need.legacy].get, rows.values())
+    link, look, name = os.link, os.stat, ""
     with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
         try:
-            for name, md5, key in fit:  # 20,000 of them: every step counts
+            for (name, md5), key in zip(rows.items(), keys, strict=True):  # every step counts
+                if not key or key[3] & 0o222:
+                    continue
                 place = top + name
                 link(
                     f"{start}{md5[:2]}/{md5[2:]}", place, src_dir_fd=here, dst_dir_fd=there,
                 )  # fmt: skip
-                done += 1
+                placed[name] = key
                 if KEY(look(place, dir_fd=there)) != key:
                     raise MovedError
         except FileExistsError as error:
-            raise _taken(f"{target}/{fit[done][0]}") from error
+            raise _taken(f"{target}/{name}") from error
         except (OSError, NotImplementedError):
             pass  # the file system does not have it, or not for this one
-        finally:
-            placed.update((name, key) for name, _, key in itertools.islice(fit, done))
-    return [name for name in rows if name not in placed] if done < len(rows) else []
+    return [name for name in rows if name not in placed] if len(placed) < len(rows) else []
 
 
 # Straight to the place: they fail when anything is there.

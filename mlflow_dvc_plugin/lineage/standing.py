@@ -110,27 +110,30 @@ def _all_stand(root: str, target: str, rows: Mapping[str, str], placed: Mapping[
     if datafiles.patterns_above(os.path.dirname(target), root):
         return False
     try:
-        return _names(target, {name.rpartition("/")[0] for name in rows if "/" in name}) == {*rows}
+        found = _names(target, {name.rpartition("/")[0] for name in rows if "/" in name})
     except OSError:
         return False
+    # No name is there twice.
+    return found is not None and len(found) == len(rows) and all(map(rows.__contains__, found))
 
 
-def _names(target: str, above: Collection[str]) -> set[str] | None:
+def _names(target: str, above: Collection[str]) -> list[str] | None:
     """Return the files' relative paths, None when a folder is there that is not expected.
 
     ``above`` are the folders that hold files.
     """
-    found: set[str] = set()
+    found: list[str] = []
     folders = {end for name in above for end in _with_above(name)}
     for folder in ("", *sorted(folders)):
         inside = os.listdir(f"{target}/{folder}")
         if ".dvcignore" in inside:
             return None  # DVC refuses the directory
-        found.update((f"{folder}/{name}" for name in inside) if folder else inside)
-    for folder in folders:
-        if os.path.islink(f"{target}/{folder}") or folder not in found:
-            return None
-    return found - folders
+        found += (f"{folder}/{name}" for name in inside) if folder else inside
+    if not folders:
+        return found
+    if not folders <= {*found} or any(os.path.islink(f"{target}/{one}") for one in folders):
+        return None
+    return [name for name in found if name not in folders]
 
 
 def _with_above(name: str) -> Iterator[str]:
