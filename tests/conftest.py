@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from tracing import unmeasured
 
 pytest_plugins = (
     "stores", "services", "hostile", "s3", "s3proxy", "s3users", "versions", "mounts",
@@ -184,14 +185,12 @@ def dvc() -> Dvc:
     def run(*args: str, cwd: Path | str | None = None) -> str:
         from dvc.cli import main
 
-        before, output, tracer = os.getcwd(), io.StringIO(), sys.gettrace()
+        before, output = os.getcwd(), io.StringIO()
         try:
             os.chdir(cwd or before)
-            sys.settrace(None)  # its lines do not count, and looking at them takes time
-            with contextlib.redirect_stdout(output):
+            with contextlib.redirect_stdout(output), unmeasured():
                 code = main(list(args))
         finally:
-            sys.settrace(tracer)
             os.chdir(before)
         assert code == 0, f"dvc {args}: exit code {code}: {output.getvalue()}"
         return output.getvalue()
