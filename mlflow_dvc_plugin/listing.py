@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from typing import Any
 _PAGE = 1000
 # Keys that a page has to decide for the next page to be worth its while: it costs some HEADs.
 _WORTH = 64
-# Parts of the listing that are read at once: a page takes the way to the server and back, and
-# tells of the next one only then.
+# Parts of the listing that are read at once, and keys that make a part worth one page more: a page
+# takes the way to the server and back, and tells of the next one only then.
 _AT_ONCE = 4
+_PART = 2000
 
 # Parameters of ListObjectsV2 -> its response, None for who may not list, or not from within.
 Page = Callable[[Mapping[str, Any]], Any]
@@ -37,19 +39,28 @@ def look(page: Page, keys: Collection[str]) -> Told:
     wanted = sorted(keys)
     folder = posixpath.commonpath(map(posixpath.dirname, wanted))
     prefix = f"{folder}/" if folder else ""
-    parts = max(1, min(_AT_ONCE, len(wanted) // _PAGE))
+    parts = min(_AT_ONCE, len(wanted) // _PART)
+    if parts < 2:
+        return _part(page, prefix, wanted, "")
     size = -(-len(wanted) // parts)
-    starts = range(0, len(wanted), size)
+    stop = threading.Event()
+
+    def checked(more: Mapping[str, Any]) -> Any:
+        return None if stop.is_set() else page(more)
+
+    def part(at: int) -> Told:
+        return _part(checked, prefix, wanted[at : at + size], wanted[at - 1] if at else "")
+
+    told = Told()
     with ThreadPoolExecutor(parts) as pool:
-        found = pool.map(
-            lambda at: _part(page, prefix, wanted[at : at + size], wanted[at - 1] if at else ""),
-            starts,
-        )
-        told = Told()
-        for one in found:
-            told.present |= one.present
-            told.absent |= one.absent
-            told.left += one.left
+        try:
+            for one in pool.map(part, range(0, len(wanted), size)):
+                told.present |= one.present
+                told.absent |= one.absent
+                told.left += one.left
+        except BaseException:
+            stop.set()  # nobody waits for the rest of the other parts
+            raise
     return told
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,12 +46,12 @@ def served(kind: str, keys: list[str], size: int, asked: list[Mapping[str, Any]]
 
 
 def _small(patched: Callable[[], None]) -> None:
-    before = listing._PAGE, listing._WORTH
-    listing._PAGE, listing._WORTH = 20, 3
+    before = listing._PAGE, listing._PART, listing._WORTH
+    listing._PAGE, listing._PART, listing._WORTH = 20, 40, 3
     try:
         patched()
     finally:
-        listing._PAGE, listing._WORTH = before
+        listing._PAGE, listing._PART, listing._WORTH = before
 
 
 @settings(deadline=None, max_examples=300)
@@ -79,5 +81,23 @@ def test_many_keys_take_as_many_pages_as_there_are_and_some() -> None:
         assert len(asked) <= len(KEYS) // 20 + listing._AT_ONCE
         starts = [one for one in asked if "StartAfter" in one and "ContinuationToken" not in one]
         assert len(starts) == listing._AT_ONCE - 1
+
+    _small(check)
+
+
+def test_an_error_of_one_part_ends_the_others() -> None:
+    asked: list[Mapping[str, Any]] = []
+    good = served("s3", KEYS, 5, asked)
+
+    def page(more: Mapping[str, Any]) -> Any:
+        if "StartAfter" not in more:
+            raise PermissionError
+        time.sleep(0.05)
+        return good(more)
+
+    def check() -> None:
+        with pytest.raises(PermissionError):
+            look(page, KEYS)
+        assert len(asked) < 20  # of 60
 
     _small(check)

@@ -17,34 +17,18 @@ from tagrules import ours
 # MLflow 2.16 has one stack of active runs for all threads: two of them cannot each have a run.
 THREADS = 1 if isinstance(fluent._active_run_stack, list) else 4
 PROCESSES, RUNS_EACH = 16, 40 // THREADS
-# One import of MLflow for all of them; before it is used, they are processes of their own.
-WORKERS = f"""
-import os, sys
+WORKER = f"""
+import sys
 from concurrent.futures import ThreadPoolExecutor
 import mlflow
-name = sys.argv[1]
-go, begin = os.pipe()
-def work(worker):
-    os.close(begin)
-    mlflow.set_experiment(name)
-    def job(number):
-        with mlflow.start_run(run_name=f"{{worker}}-{{number}}"):
-            pass
-    os.write(1, b"ready\\n")  # at once, whoever else writes
-    os.read(go, 1)  # ends when the parent closes the other end: all begin at once
-    with ThreadPoolExecutor({THREADS}) as pool:
-        list(pool.map(job, range({THREADS * RUNS_EACH})))
-children = {{}}
-for worker in range({PROCESSES}):
-    child = os.fork()
-    if child == 0:
-        work(worker)
-        sys.exit(0)
-    children[child] = worker
+mlflow.set_experiment(sys.argv[1])
+print("ready", flush=True)
 sys.stdin.readline()
-os.close(begin)
-ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-print("ended", *ends, flush=True)
+def job(number):
+    with mlflow.start_run(run_name=f"{{sys.argv[2]}}-{{number}}"):
+        pass
+with ThreadPoolExecutor({THREADS}) as pool:
+    list(pool.map(job, range({THREADS * RUNS_EACH})))
 """
 
 
@@ -72,15 +56,21 @@ def test_640_runs_at_once_in_one_dirty_repository_are_all_tagged_the_same(
     with mlflow.start_run() as first:
         pass
     before = listing(repo, tmp_path / "home")
-    workers = subprocess.Popen(
-        [sys.executable, "-c", WORKERS, name], cwd=repo, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert workers.stdout
-    for _ in range(PROCESSES):
-        assert workers.stdout.readline() == "ready\n"
-    out, errors = workers.communicate("\n")
-    assert out.split() == ["ended", *["0"] * PROCESSES], errors
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, name, str(number)], cwd=repo, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for number in range(PROCESSES)
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout and worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    errors = "".join(worker.communicate()[1] for worker in workers)
+    assert [worker.returncode for worker in workers] == [0] * PROCESSES, errors
     assert "lock" not in errors.lower() and "Traceback" not in errors, errors
     runs = mlflow.search_runs(experiment_names=[name], max_results=1000, output_format="list")
     assert len(runs) == PROCESSES * THREADS * RUNS_EACH + 1

@@ -13,7 +13,6 @@ from conftest import Dvc, Git
 from lineage.backfilling import UNSEEN, filled, old_run, ours, run
 from lineage.making import made
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage import backfill
 from mlflow_dvc_plugin.lineage.store import open_client
 
 NOWHERE = "0123456789" * 4
@@ -84,17 +83,16 @@ def test_a_run_that_was_tagged_meanwhile_is_left_alone(
 
 
 def test_a_store_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
-    repo: Path, git: Git, tracking_sqlite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repo: Path, git: Git, tracking_sqlite: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(backfill, "_RUNS_AT_ONCE", 10)
-    runs = [old_run(git("rev-parse", "HEAD")) for _ in range(15)]
+    runs = [old_run(git("rev-parse", "HEAD")) for _ in range(150)]
 
     def rename(old: str, new: str) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "mlflow/mlflow.db")) as base, base:
             base.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
     def progress(what: str, done: int, total: int) -> None:
-        assert (done, total) == (10, 15)
+        assert (done, total) == (100, 150)
         rename("tags", "lost")
 
     with pytest.raises(MlflowDvcError, match="cannot be used") as caught:
@@ -102,9 +100,9 @@ def test_a_store_that_goes_away_leaves_whole_runs_and_the_next_call_goes_on(
     assert caught.value.hint
     rename("lost", "tags")
     tagged = [one for one in runs if ours(run(one))]
-    assert len(tagged) == 10
+    assert len(tagged) == 100
     assert len({tuple(sorted(ours(run(one)).items())) for one in tagged}) == 1
-    assert filled().written == 5
+    assert filled().written == 50
     assert all(ours(run(one)) == ours(run(runs[0])) for one in runs)
 
 

@@ -68,7 +68,7 @@ def test_a_sync_that_ends_anywhere_is_repaired_wherever_one_goes_next(
     longest = time.monotonic() - began
     monkeypatch.setenv("MLFLOW_DVC_SKIP_HOOKS", "1")
     dice = random.Random(7)
-    for number in range(8 * ROUNDS):
+    for number in range(12 * ROUNDS):
         for _ in range(dice.choice((1, 1, 2))):
             git_says("checkout", "-q", dice.choice(("main", "two", "none")))
             sync_killed_after(longest * dice.uniform(0.3, 1.0), kind, versions)

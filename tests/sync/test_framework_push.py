@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -135,13 +134,9 @@ def test_a_native_hook_beside_the_framework_sees_all_refs(
 
 
 @pytest.fixture
-def built(repo: Path, origin: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use our hook ids from a clone, in the environment that the framework makes with pip.
-
-    That pip installs MLflow and DVC once more, which takes a minute, is spared: it finds them.
-    """
+def built(repo: Path, origin: Path, git: Git) -> Path:
+    """Use our hook ids from a clone, in the environment that the framework makes with pip."""
     assert origin.is_dir()
-    monkeypatch.setenv("PYTHONPATH", sysconfig.get_path("purelib"))
     ours = repo.parent / "ours"
     git("clone", "--quiet", str(CHECKOUT), str(ours))
     rev = git("rev-parse", "HEAD", cwd=ours)
@@ -154,6 +149,7 @@ def built(repo: Path, origin: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -
 def test_our_hook_ids_work_in_the_environment_that_the_framework_builds(
     built: Path, commit_data: Commit
 ) -> None:
+    """A minute: pip installs MLflow and DVC once more."""
     commit_data("data/train.csv", "second\n")
     (built / "data/train.csv").write_text("drifted\n")
     code, said = answer("commit", "--allow-empty", "--message", "drifted")

@@ -174,13 +174,15 @@ def test_many_commits_over_the_same_data_ask_for_each_object_once(
     assert (done.code, sum(proxied.asked.values())) == (0, 0), done.err
 
 
+@pytest.mark.parametrize(("there", "pages"), [(2500, 3), (4500, 6)], ids=["one", "two parts"])
 def test_many_objects_are_found_in_the_pages_of_a_listing(
-    repo: Path, bucket: Path, proxied: Proxy
+    repo: Path, bucket: Path, proxied: Proxy, there: int, pages: int
 ) -> None:
-    put(bucket, names(0, 2500))
-    found, answers = look(repo, names(0, 2000) + names(3000, 3500))  # in two parts at once
-    assert found == Found(set(names(0, 2000)), set(names(3000, 3500)))
-    assert (proxied.pages, proxied.count("HEAD"), answers) == ([1000] * 4, 0, 2500)
+    put(bucket, names(0, there))
+    here, away = names(0, there - 500), names(there + 500, there + 1000)
+    found, answers = look(repo, here + away)
+    assert found == Found(set(here), set(away))
+    assert (proxied.pages, proxied.count("HEAD"), answers) == ([1000] * pages, 0, there)
 
 
 def test_a_server_that_cannot_go_on_with_a_listing_is_asked_one_by_one(
