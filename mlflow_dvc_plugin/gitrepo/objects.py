@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
@@ -55,7 +54,8 @@ class _Git:
     """One ``git cat-file --batch``."""
 
     def __init__(self, toplevel: str) -> None:
-        import tempfile
+        import tempfile  # here: the hooks import this package, and have no use for it
+        import weakref
 
         self._toplevel = toplevel
         # No pipe: nobody would read it while Git goes on.
