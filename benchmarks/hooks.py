@@ -6,15 +6,16 @@ import itertools
 import os
 import statistics
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks import histories
 from benchmarks.bench import Bench
 from benchmarks.table import Limit, Row
-from benchmarks.timing import Samples, Times, interleave, timed
+from benchmarks.timing import Samples, Times, Variant, interleave, timed
 
 _NONE, _EMPTY, _OURS, _DVC = "no hook", "empty hooks", "all our hooks", "DVC's hook"
+_NOTHING: Mapping[str, Variant] = {}
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,17 @@ def switch(bench: Bench) -> list[Row]:
 def files(bench: Bench) -> list[Row]:
     """Measure a switch where 10 files of a directory of 20,000 are others."""
     repo = histories.history(bench, "folder")
-    samples = _by_hooks(bench, _switching(repo, "data"), rounds=12, dvc=2)
-    work = timed(lambda: histories.least_work(repo))
-    floor = interleave({"": work}, bench.rounds(12))[""]
+    reading = [bench.python, "-c", histories.READ_LISTING, histories.listing(repo)]
+    beside = {
+        "work": timed(lambda: histories.least_work(repo)),
+        "start": timed(lambda: subprocess.run(reading, check=True)),
+    }
+    samples = _by_hooks(bench, _switching(repo, "data"), rounds=12, dvc=2, beside=beside)
+    floor, least = samples.pop("work"), samples.pop("start")
     limit = Limit(1.2 * statistics.median(floor.wall), "1.2 x copies and stats")
     plain = statistics.median(samples[_NONE].wall)
-    reading = [bench.python, "-c", histories.READ_LISTING, histories.listing(repo)]
-    start = timed(lambda: subprocess.run(reading, check=True))
     # A hook is a process of its own, and which files differ stands in the listing: of what the
     # limit leaves beside the copies and stats, this much is gone before they begin.
-    least = interleave({"": start}, bench.rounds(12))[""]
     rows = [
         Row("10 copies, 20,000 stats", floor.wall, cpu=floor.cpu),
         Row("starting Python, reading the new listing", least.wall, floor.wall, cpu=least.cpu),
@@ -110,8 +112,14 @@ def git(repo: str, *args: str) -> None:
         raise SystemExit(f"git {args} in {repo} failed:\n{done.stderr.decode()}")
 
 
-def _by_hooks(bench: Bench, task: _Task, *, rounds: int, dvc: int = 0) -> Samples:
-    """Time the command with each kind of hooks; with those of DVC ``dvc`` rounds."""
+def _by_hooks(
+    bench: Bench, task: _Task, *, rounds: int, dvc: int = 0,
+    beside: Mapping[str, Variant] = _NOTHING,
+) -> Samples:  # fmt: skip
+    """Time the command with each kind of hooks; with those of DVC ``dvc`` rounds.
+
+    What is timed ``beside`` it takes its turn with them.
+    """
 
     def variant(kind: str) -> Callable[[], tuple[float, float]]:
         folder = histories.hooks_folder(bench, task.repo, kind)
@@ -123,7 +131,7 @@ def _by_hooks(bench: Bench, task: _Task, *, rounds: int, dvc: int = 0) -> Sample
         return timed(task.call, before=prepare)
 
     kinds = {_NONE: "none", _EMPTY: "empty", _OURS: "ours"}
-    variants = {name: variant(kind) for name, kind in kinds.items()}
+    variants = {**{name: variant(kind) for name, kind in kinds.items()}, **beside}
     samples = interleave(variants, bench.rounds(rounds) // 2 * 2, warm_up=2)
     if dvc:
         samples |= interleave({_DVC: variant("dvc")}, bench.rounds(dvc, least=2), warm_up=0)

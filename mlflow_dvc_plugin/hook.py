@@ -43,9 +43,12 @@ def _handler(event: str) -> Callable[[Sequence[str]], int]:
 
         return pre_push
     gc.disable()  # a short life: looking for cycles in 20,000 names takes longer than it frees
+    from mlflow_dvc_plugin.sync import early
+
+    begun = early.begin()
     from mlflow_dvc_plugin.sync.after import after
 
-    return lambda args: after(event, args)
+    return lambda args: after(event, args, begun)
 
 
 if __name__ == "__main__":

@@ -80,10 +80,17 @@ class Disk:
         """Compare one output with its bytes."""
         return self.states([output])[0]
 
-    def look(self, output: Output) -> tuple[OutputState, Fingerprint | None]:
-        """Compare one output; return the fingerprint, if any, that this is true for."""
+    def look(
+        self, output: Output, early: Fingerprint | None = None
+    ) -> tuple[OutputState, Fingerprint | None]:
+        """Compare one output; return the fingerprint, if any, that this is true for.
+
+        ``early`` is one taken a moment ago: it counts when it is the one that is remembered.
+        """
+        known = self.store.data["outputs"].get(key_of(output))
+        is_known = known is not None and tuple(known[0]) == early
         with contextlib.suppress(*_TROUBLE):
-            self._taken[output.path] = self._take(output.path)
+            self._taken[output.path] = early if is_known else self._take(output.path)
         return self.state_of(output), self._taken.pop(output.path, None)
 
     def member(self, output: Output, path: str) -> OutputState:

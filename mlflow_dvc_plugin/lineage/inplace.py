@@ -15,10 +15,11 @@ from mlflow_dvc_plugin.gitdir import Worktree, read_head
 from mlflow_dvc_plugin.gitrepo import NO_HOOKS, NO_OWN_HOOKS, GitError, call_git
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.provenance import Output
-from mlflow_dvc_plugin.sync.change import Change, Stays
+from mlflow_dvc_plugin.sync.change import Change
 from mlflow_dvc_plugin.sync.engine import sync
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.gate import Gate, Taken
+from mlflow_dvc_plugin.sync.job import Stays
 from mlflow_dvc_plugin.sync.ledger import Ledger
 from mlflow_dvc_plugin.sync.linked import share_with_main
 from mlflow_dvc_plugin.sync.locking import one_at_a_time

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.dvcrepo.remote import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.sync.objects import read_object, rows_of
+from mlflow_dvc_plugin.sync.objects import read_object
+from mlflow_dvc_plugin.sync.rows import rows_of
 
 
 class Listings:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.sync.early import Early
 from mlflow_dvc_plugin.sync.engine import Report, sync
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.incoming import take_stash_index
@@ -19,17 +20,18 @@ _NAMED = 5
 _FAILED = 3  # the scripts let this one through, and no crash
 
 
-def after(event: str, args: Sequence[str]) -> int:
+def after(event: str, args: Sequence[str], early: Early | None = None) -> int:
     """Sync after a Git event; the exit code is 0, with ``strict_hooks`` 3 when something failed.
 
-    ``args`` are Git's and decide nothing: what has changed on disk does.
+    ``args`` are Git's and decide nothing: what has changed on disk does; ``early`` is a look at it
+    that has begun.
     """
     del event, args
     worktree = gitdir.require_worktree(os.getcwd())
     strict = read_settings(worktree.toplevel)[0].strict_hooks
     index = take_stash_index(worktree)
     try:
-        report = sync(worktree, index=index)
+        report = sync(worktree, index=index, early=early)
     except (MlflowDvcError, OSError) as error:
         hint = getattr(error, "hint", "") or "mlflow-dvc sync"
         text = f"the data was not looked at: {_printable(str(error))}"

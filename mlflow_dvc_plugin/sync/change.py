@@ -6,19 +6,20 @@ import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.delta import Delta
 from mlflow_dvc_plugin.capture.disk import Disk
-from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.capture.remembered import remember, remembered
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
 from mlflow_dvc_plugin.sync.bounds import refusal
+from mlflow_dvc_plugin.sync.early import Early
 from mlflow_dvc_plugin.sync.events import state_folder
+from mlflow_dvc_plugin.sync.job import Job, Stays
 from mlflow_dvc_plugin.sync.journal import announce
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
 from mlflow_dvc_plugin.sync.leftovers import clear
@@ -33,40 +34,9 @@ from mlflow_dvc_plugin.sync.plan import (
     plan,
     require_inside,
     require_untracked,
+    wanted_rows,
 )
 from mlflow_dvc_plugin.sync.worktree import Repository, entry_of, present
-
-
-class Stays(Exception):  # noqa: N818 - it is what happens to the data
-    """The output stays as it is; why, and what could be done (as in CannotSyncError).
-
-    ``followed``: all that is part of the data has followed, and what is not is still there.
-    """
-
-    def __init__(
-        self, text: str, *, pull: bool = False, unsaved: bool = False, followed: bool = False,
-        hint: str = "",
-    ) -> None:  # fmt: skip
-        super().__init__(text)
-        self.pull = pull
-        self.unsaved = unsaved
-        self.followed = followed
-        self.hint = hint
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One change: ``seen`` is the fingerprint that ``state`` is true for, ``old`` its cache.
-
-    ``tracked`` are Git's files; ``coming`` is written down before anything is put in place.
-    """
-
-    target: Target
-    state: OutputState
-    seen: Fingerprint | None
-    old: Cache
-    tracked: Set[str]
-    coming: Entry | None = None
 
 
 class Change:
@@ -75,11 +45,15 @@ class Change:
     ``left`` are files with bytes that are nowhere else, left by a sync that was killed.
     """
 
-    def __init__(self, worktree: Worktree, repository: Repository, ledger: Ledger) -> None:
+    def __init__(
+        self, worktree: Worktree, repository: Repository, ledger: Ledger,
+        early: Early | None = None,
+    ) -> None:  # fmt: skip
         repo = repository.repo
         self._repository = repository
         self._toplevel = worktree.toplevel
         self._ledger = ledger
+        self._early = early
         self._caches: dict[str, Cache] = {}
         self._disk = Disk(
             repo.toplevel, repo.root, repo.store, Deadline(None), repository.site_cache
@@ -96,7 +70,8 @@ class Change:
         Stays.
         """
         self._require_place(out)
-        state, found = self._disk.look(out)
+        early = self._early.get(out.path) if self._early and out.isdir else None
+        state, found = self._disk.look(out, early)
         if state.status == "clean":
             return False
         known = self._ledger.outputs.get(out.path)
@@ -104,13 +79,13 @@ class Change:
         full = os.path.join(self._toplevel, out.path)
         target = Target(full, out.hash, out.scheme, out.isexec)
         coming = entry_of(out, self._repository, seen)
-        if self._change(_Job(target, state, found, old, tracked, coming), dry_run):
+        if self._change(Job(target, state, found, old, tracked, coming), dry_run):
             return True
         if not dry_run and self._disk.state_of(out).status != "clean":
             raise Stays("it holds files that are no part of it", unsaved=True, followed=True)
         return True
 
-    def _is_known(self, job: _Job, found: Plan, delta: Delta) -> bool:
+    def _is_known(self, job: Job, found: Plan, delta: Delta) -> bool:
         """Tell whether one version became another, with nothing else in it, and remember it.
 
         As sure as reading it all: what stayed has a fingerprint that was old enough to be
@@ -118,9 +93,7 @@ class Change:
         """
         store, out = self._repository.repo.store, job.state.output
         before = replace(out, hash=job.state.hash)
-        if remembered(store, before) != job.seen or not job.old.listing(
-            job.state.hash or "", out.scheme
-        ):
+        if not found.of_versions or remembered(store, before) != job.seen:
             return False
         after = delta.after()
         if after is None:
@@ -142,7 +115,7 @@ class Change:
             return False
         full = os.path.join(self._toplevel, path)
         target = Target(full, None, entry.scheme)
-        self._change(_Job(target, state, found, self._cache(entry.cache), tracked), dry_run)
+        self._change(Job(target, state, found, self._cache(entry.cache), tracked), dry_run)
         if not dry_run and os.path.isdir(full) and not tracked:
             raise Stays("it holds files that were no part of it", unsaved=True)
         return True
@@ -169,7 +142,7 @@ class Change:
             self._caches[folder] = Cache(folder, one.repo.root, one.site_cache, verified)
         return self._caches[folder]
 
-    def _change(self, job: _Job, dry_run: bool) -> bool:
+    def _change(self, job: Job, dry_run: bool) -> bool:
         """Carry the change out; tell whether the result is known without a look at all of it."""
         try:
             found = self._plan(job)
@@ -194,10 +167,34 @@ class Change:
         except MlflowDvcError as error:
             raise Stays(error.message) from error
 
-    def _plan(self, job: _Job) -> Plan:
+    def _plan(self, job: Job) -> Plan:
         target, state, old = job.target, job.state, job.old
         if state.status == "unknown":
             raise CannotSyncError(state.reason)
+        new = self._cache(self._repository.cache)
+        rows = self._of_versions(job, new)
+        there, wanted = rows or (self._there(job), wanted_rows(target, new))
+        found = plan(target, state, there, wanted, old, new)
+        found.of_versions = rows is not None
+        require_inside(found, target, self._toplevel)
+        require_untracked(found, target, self._toplevel, job.tracked)
+        if not is_unchanged(found, target.path, job.seen, state.output.scheme):
+            raise CannotSyncError("it was changed while it was looked at")
+        return found
+
+    def _of_versions(
+        self, job: Job, new: Cache
+    ) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
+        """Return what differs where one version of a directory becomes another, both in a cache."""
+        before, after, scheme = job.state.hash, job.target.hash, job.target.scheme
+        if job.seen is None or not job.seen.isdir or not job.target.isdir:
+            return None
+        if scheme != job.state.output.scheme or not before or not after:
+            return None
+        return job.old.differing(before, new, after, scheme)
+
+    def _there(self, job: Job) -> Mapping[str, str] | None:
+        target, state, old = job.target, job.state, job.old
         there = present(self._repository, state, old)
         if there is not None and os.path.isdir(target.path):
             there = self._of_the_data(there, state, target, old)
@@ -205,12 +202,7 @@ class Change:
             names = {os.path.join(self._toplevel, name) for name in job.tracked}
             there = {rel: md5 for rel, md5 in there.items()
                      if os.path.join(target.path, rel) not in names}  # fmt: skip
-        found = plan(target, state, there, old, self._cache(self._repository.cache))
-        require_inside(found, target, self._toplevel)
-        require_untracked(found, target, self._toplevel, job.tracked)
-        if not is_unchanged(found, target.path, job.seen, state.output.scheme):
-            raise CannotSyncError("it was changed while it was looked at")
-        return found
+        return there
 
     def _of_the_data(
         self, there: Mapping[str, str], state: OutputState, target: Target, old: Cache

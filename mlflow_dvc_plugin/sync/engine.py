@@ -12,11 +12,13 @@ from mlflow_dvc_plugin.config import read_settings
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output
 from mlflow_dvc_plugin.sync import messages
-from mlflow_dvc_plugin.sync.change import Change, Stays
+from mlflow_dvc_plugin.sync.change import Change
+from mlflow_dvc_plugin.sync.early import Early
 from mlflow_dvc_plugin.sync.events import state_folder
 from mlflow_dvc_plugin.sync.fetching import fetch
 from mlflow_dvc_plugin.sync.gate import Gate, Taken
 from mlflow_dvc_plugin.sync.incoming import incoming
+from mlflow_dvc_plugin.sync.job import Stays
 from mlflow_dvc_plugin.sync.journal import announced, forget
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger, Problem
 from mlflow_dvc_plugin.sync.linked import share_with_main
@@ -51,11 +53,12 @@ class Report:
 
 
 def sync(
-    worktree: Worktree, *, dry_run: bool = False, every: bool = False, index: str = ""
-) -> Report:
+    worktree: Worktree, *, dry_run: bool = False, every: bool = False, index: str = "",
+    early: Early | None = None,
+) -> Report:  # fmt: skip
     """Let the data follow; ``every`` looks at all outputs, not only at those that changed.
 
-    ``index`` is one whose metadata is about to be written out.
+    ``index`` is one whose metadata is about to be written out; ``early`` a look that has begun.
 
     Raises MlflowDvcError when nothing could be looked at, OSError for a disk that takes nothing.
     """
@@ -65,7 +68,7 @@ def sync(
         gate = Gate(worktree, folder)
         taken = gate.take()
         ledger = Ledger.read(folder)
-        work = _Sync(worktree, ledger, taken, _How(dry_run, every, index))
+        work = _Sync(worktree, ledger, taken, _How(dry_run, every, index, early))
         for path, entry in announced(folder):
             ledger.expect(path, entry)
         try:
@@ -82,6 +85,7 @@ class _How:
     dry_run: bool
     every: bool
     index: str
+    early: Early | None
 
 
 def _save(ledger: Ledger, folder: str, report: Report) -> bool:
@@ -105,6 +109,7 @@ class _Sync:
         self._dry_run = how.dry_run
         self._every = how.every
         self._index = how.index
+        self._early = how.early
         self._fetch = read_settings(worktree.toplevel)[0].fetch
         self._retry = set(ledger.problems)
         self.report = Report(known=frozenset(ledger.problems.values()))
@@ -129,7 +134,7 @@ class _Sync:
         self.report.problems = self._ledger.problems
 
     def _repository(self, one: Repository, named: set[str], broken: dict[str, str]) -> None:
-        change = Change(self._worktree, one, self._ledger)
+        change = Change(self._worktree, one, self._ledger, self._early)
         for path in change.left:
             self._note(messages.only_copy(os.path.relpath(path, self._worktree.toplevel)))
         gone = self._gone(one, named, broken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from mlflow_dvc_plugin.provenance import Output
-from mlflow_dvc_plugin.sync.change import Stays
+from mlflow_dvc_plugin.sync.job import Stays
 from mlflow_dvc_plugin.sync.ledger import Problem
 from mlflow_dvc_plugin.sync.running import User
 

@@ -37,10 +37,14 @@ class CannotSyncError(Exception):
 
 @dataclass
 class Plan:
-    """``pairs`` are (what goes, what comes) for each place; ``folders`` may be left empty."""
+    """``pairs`` are (what goes, what comes) for each place; ``folders`` may be left empty.
+
+    ``of_versions``: one version of a directory becomes another, with nothing else in it.
+    """
 
     pairs: list[tuple[Old | None, New | None]] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
+    of_versions: bool = False
 
     @property
     def places(self) -> set[str]:
@@ -63,14 +67,16 @@ class Target:
         return self.hash is not None and self.hash.endswith(".dir")
 
 
-def plan(target: Target, state: OutputState | None, present: Mapping[str, str] | None,
-         old: Cache, new: Cache) -> Plan:  # fmt: skip
+def plan(  # noqa: PLR0913, PLR0917
+    target: Target, state: OutputState | None, present: Mapping[str, str] | None,
+    wanted: Mapping[str, str], old: Cache, new: Cache,
+) -> Plan:  # fmt: skip
     """Compare what is there with what is to be; raises CannotSyncError when it must stay.
 
     ``present`` is relative path -> md5 of the files that are part of the data now ("" for a file
-    output), None when nothing is there; ``old`` and ``new`` are the caches of the two versions.
+    output), None when nothing is there, and ``wanted`` of those to come; both may leave out what
+    they have in common. ``old`` and ``new`` are the caches of the two versions.
     """
-    wanted = _wanted(target, new)
     found = Plan()
     have = dict(present or {})
     scheme = state.output.scheme if state else target.scheme
@@ -102,7 +108,8 @@ def _becomes_folder(place: str, rel: str, have: Mapping[str, str]) -> bool:
     return there <= have.keys()
 
 
-def _wanted(target: Target, cache: Cache) -> Mapping[str, str]:
+def wanted_rows(target: Target, cache: Cache) -> Mapping[str, str]:
+    """Return relative path -> md5 of what is to come; raises CannotSyncError."""
     if target.hash is None:
         return {}
     if not target.hash.endswith(".dir"):

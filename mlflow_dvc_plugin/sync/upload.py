@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from mlflow_dvc_plugin.dvcrepo.remote import Remote, Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.storage import Progress, counter, look_up, unreachable
-from mlflow_dvc_plugin.sync.objects import is_whole, read_object, rows_of
+from mlflow_dvc_plugin.sync.objects import is_whole, read_object
+from mlflow_dvc_plugin.sync.rows import rows_of
 
 Origin = tuple[str, str]  # the first commit that needs an object, and the path it has there
 
