@@ -16,7 +16,7 @@ from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.capture.mapped import process_started, touches, writably_mapped
-from mlflow_dvc_plugin.capture.remembered import key_of
+from mlflow_dvc_plugin.capture.remembered import key_of, lasting
 from mlflow_dvc_plugin.capture.states import compared, note, unknown
 from mlflow_dvc_plugin.capture.store import Store
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -24,6 +24,8 @@ from mlflow_dvc_plugin.provenance import Output, OutputState
 
 # Below this many bytes reading them is quicker than, and better than, believing DVC's record.
 _WORTH_A_LOOKUP = 64 << 20
+# So many files take longer to be read than to be noted as read.
+_WORTH_A_NOTE = 1000
 # A file that took so many seconds without an end is tried again with this many times more.
 _HOPE = 1.5
 _TROUBLE = (OutOfTimeError, OSError, ValueError, MlflowDvcError)
@@ -157,9 +159,9 @@ class Disk:
         if self._stamp is None:
             self._stamp = self.store.now()
         ignore = self.ignore_key(output, found)
-        entry = self.store.data["outputs"]
+        entry, rows = self.store.data["outputs"], None
         if found.isdir:
-            actual = self._hash_folder(output, path, bool(ignore))
+            actual, rows = self._hash_folder(output, path, bool(ignore))
         else:
             began = time.monotonic()
             try:
@@ -173,6 +175,10 @@ class Disk:
             output.path, found.newest
         ):
             entry[key_of(output)] = [list(found), ignore, actual]
+            if rows and len(rows) >= _WORTH_A_NOTE:
+                from mlflow_dvc_plugin.capture import known
+
+                known.note_links(self.toplevel, path, replace(output, hash=actual), rows)
         return actual
 
     def _hash_file(self, output: Output, path: str) -> str:
@@ -180,17 +186,21 @@ class Disk:
         recorded = self._recorded(output, [path], size)
         return recorded.get(path) or hashing.file_md5(path, output.scheme, self.deadline)[0]
 
-    def _hash_folder(self, output: Output, path: str, ignored: bool) -> str:
+    def _hash_folder(
+        self, output: Output, path: str, ignored: bool
+    ) -> tuple[str, dict[str, str] | None]:
         """Hash the files that are not known yet; what was hashed in time is kept in any case.
 
-        ``rows`` holds one short string a file, its identity and md5: 20,000 files cost 5 MB.
+        ``rows`` holds one short string a file, its identity and md5: 20,000 files cost 5 MB. They
+        are returned with the hash, but for files that are on several file systems.
         """
         known = self.store.load_files(key_of(output))
         rows: dict[str, str] = {}
         unread: list[str] = []
-        size = 0
+        size, devices = 0, set()
         for rel in datafiles.data_files(self.root, path, ignored, self.deadline):
             info = os.stat(os.path.join(path, rel))
+            devices.add(info.st_dev)
             row = known.pop(rel, "")
             if row[:-33] == hashing.identity(info) and not self._is_mapped(
                 os.path.join(path, rel), max(info.st_mtime_ns, info.st_ctime_ns)
@@ -204,10 +214,9 @@ class Disk:
             self._hash_rest(output, path, unread, size, rows)
         finally:
             if changed:
-                self._keep(output, rows)
-        return hashing.directory_hash(
-            (rel.replace(os.sep, "/"), row[-32:]) for rel, row in rows.items()
-        )
+                self.store.save_files(key_of(output), lasting(rows, self._stamp or 0))
+        listed = ((rel.replace(os.sep, "/"), row[-32:]) for rel, row in rows.items())
+        return hashing.directory_hash(listed), rows if len(devices) == 1 else None
 
     def _hash_rest(
         self, output: Output, path: str, unread: list[str], size: int, rows: dict[str, str]
@@ -221,16 +230,6 @@ class Disk:
                 self.deadline.check()
                 md5, info = hashing.file_md5(full, output.scheme, self.deadline)
             rows[rel] = f"{hashing.identity(info)} {md5}"
-
-    def _keep(self, output: Output, rows: dict[str, str]) -> None:
-        stamp = self._stamp or 0
-
-        def settled(row: str) -> bool:
-            _, _, mtime, ctime, _ = row.split(" ")
-            return fingerprint.settled(max(int(mtime), int(ctime)), stamp)
-
-        lasting = ((rel, row) for rel, row in rows.items() if settled(row))
-        self.store.save_files(key_of(output), lasting)
 
     def _recorded(self, output: Output, paths: list[str], size: int) -> dict[str, str]:
         """Return DVC's own record for files of ``size`` bytes together, when that is worth it."""

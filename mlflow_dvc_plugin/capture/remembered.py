@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint, settled
 from mlflow_dvc_plugin.capture.store import Store
@@ -21,6 +21,17 @@ def remembered(store: Store, output: Output) -> Fingerprint | None:
     """Return the fingerprint with which the output is known to be what its metadata states."""
     known = store.data["outputs"].get(key_of(output))
     return Fingerprint(*known[0]) if known and known[2] == output.hash else None
+
+
+def lasting(rows: Mapping[str, str], stamp: int) -> Iterator[tuple[str, str]]:
+    """Yield those of a directory's files of which a change after ``stamp`` (ns) would show.
+
+    ``rows`` as in Disk: relative path -> "inode size mtime ctime md5".
+    """
+    for rel, row in rows.items():
+        _, _, mtime, ctime, _ = row.split(" ")
+        if settled(max(int(mtime), int(ctime)), stamp):
+            yield rel, row
 
 
 def remember(

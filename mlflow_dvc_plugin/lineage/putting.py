@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture import hashing
+from mlflow_dvc_plugin.capture.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.lineage.standing import MovedError, Put, mark_at

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
+from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, NONE, Key, Known, folder_at
 from mlflow_dvc_plugin.capture.store import now_in
-from mlflow_dvc_plugin.lineage.known import AS_DVC, KEY, NONE, Key, Known, folder_at
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
@@ -32,12 +32,13 @@ class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
     ``keys`` are those of sound objects, by name, of DVC 3.x and of 2.x (``legacy``). What is known
-    of them in the folder ``known`` is not read again. ``later``: whoever links to an object then
-    compares its key; so it is not looked at here, not even whether it is there: it is ``unsure``.
+    of them in Git's folder ``common_dir`` is not read again. ``later``: whoever links to an object
+    then compares its key; so it is not looked at here, not even whether it is there: it is
+    ``unsure``.
     """
 
     def __init__(
-        self, folder: str, root: str, site_cache: str | None, known: str | None = None,
+        self, folder: str, root: str, site_cache: str | None, common_dir: str | None = None,
         *, later: bool = False,
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -48,7 +49,7 @@ class Shelf:
         self.unsure: tuple[set[str], set[str]] = (set(), set())
         self.damaged: set[str] = set()
         self.roots = (os.path.join(folder, "files", "md5", ""), os.path.join(folder, ""))
-        self._known = Known(known, folder) if known else None
+        self._common_dir = common_dir
         self._later = later
         self._young: set[str] = set()  # they may change without a trace
         self._listed: dict[tuple[str, bool], list[str]] = {}
@@ -59,11 +60,11 @@ class Shelf:
 
     def recall(self, listing: str, legacy: bool) -> None:
         """Look whether a directory's objects are as they were when they had been read."""
-        rows = self.listing(listing, legacy)
-        if rows is None or self._known is None:
+        rows, known = self.listing(listing, legacy), self._known
+        if rows is None or known is None:
             return
         names = list(dict.fromkeys(rows.values()))
-        then = self._known.read(_record(listing, legacy), len(names))
+        then = known.read(listing, legacy, len(names))
         keys = self.keys[legacy]
         if then and self._later:
             new = dict(zip(names, then, strict=True))
@@ -142,11 +143,17 @@ class Shelf:
     def keep(self) -> None:
         """Write down the objects of directories that were sound, where that was not known."""
         for (listing, legacy), names in self._listed.items():
-            if self._known:
+            if known := self._known:
                 keys = self.keys[legacy]
                 for name in self._young:
                     keys.pop(name, None)
-                self._known.write(_record(listing, legacy), map(keys.get, names))
+                known.write(listing, legacy, map(keys.get, names))
+
+    @property
+    def _known(self) -> Known | None:
+        if self._common_dir is None or not os.path.isdir(self.folder):
+            return None
+        return Known(self._common_dir, os.stat(self.folder).st_dev)
 
     def _recorded(
         self, paths: Mapping[str, str], stats: Mapping[str, os.stat_result], legacy: bool
@@ -195,10 +202,6 @@ def _now(folder: str) -> int:
         return now_in(folder)
     except OSError:  # a cache that others may write
         return time.time_ns() - _MINUTE
-
-
-def _record(listing: str, legacy: bool) -> str:
-    return f"{listing}.legacy" if legacy else listing
 
 
 def _key_of(path: str) -> Key:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.lineage.known import KEY, Key
+from mlflow_dvc_plugin.capture.known import KEY, Key
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 

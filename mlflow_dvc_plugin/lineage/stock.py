@@ -47,7 +47,6 @@ class Stock:
         here; ``later`` as in Shelf, where the data will be hard links.
         """
         sources = partial(source_of, self.worktree.toplevel, stated)
-        known = os.path.join(self.worktree.common_dir, "mlflow-dvc", "objects")
         by_root: dict[str, list[Need]] = {}
         for need in needs:
             by_root.setdefault(need.root, []).append(need)
@@ -63,7 +62,8 @@ class Stock:
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
             linked = later and config.links[0] == "hardlink"
-            shelf = self.shelves[root] = Shelf(folder, main, site, known, later=linked)
+            home = self.worktree.common_dir
+            shelf = self.shelves[root] = Shelf(folder, main, site, home, later=linked)
             self.links[root] = config.links
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
             Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)

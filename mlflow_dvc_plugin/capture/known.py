@@ -4,6 +4,8 @@ One file for each listing, in Git's common folder; losing it costs time. An obje
 inode, size and mtime are as they were and its mode is that which DVC leaves (0444). That is DVC's
 own rule (``dvc_data/hashfile/state.py``): ctime can be no part of it, because every link to the
 object, and every link less, changes it.
+
+Who has read a directory of links to objects has read these: a run's start writes it down as well.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ import os
 import stat
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from mlflow_dvc_plugin import gitdir
+from mlflow_dvc_plugin.provenance import Output
 
 Key = tuple[int, int, int, int]
+Rows = Mapping[str, str]
 KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_mode")
 AS_DVC = stat.S_IFREG | 0o444
 _HEAD = struct.Struct("=16sq")  # the format; the device that the inodes are of
@@ -47,6 +53,30 @@ def folder_at(path: str) -> Iterator[tuple[int | None, str]]:
         os.close(handle)
 
 
+def note_links(toplevel: str, path: str, output: Output, rows: Rows) -> None:
+    """Write down what has been read of a directory whose files are links to DVC's objects.
+
+    ``rows`` as in Disk, relative path -> "inode size mtime ctime md5", are those that the output's
+    hash was computed from, and so in the order of its listing. Does nothing where the first one is
+    no link, or there is no Git; what a copy had says nothing of its object.
+    """
+    worktree = gitdir.find_worktree(toplevel)
+    first = os.path.join(path, next(iter(rows)))
+    try:
+        info = os.stat(first)
+    except OSError:
+        return
+    is_link = info.st_nlink > 1 or os.path.islink(first)
+    if worktree is None or info.st_mode != AS_DVC or not is_link:
+        return
+    keys: dict[str, Key] = {}
+    for relpath in sorted(rows, key=lambda one: one.replace(os.sep, "/")):
+        inode, size, mtime, _, md5 = rows[relpath].split(" ")
+        keys.setdefault(md5, (int(inode), int(size), int(mtime), AS_DVC))
+    known = Known(worktree.common_dir, info.st_dev)
+    known.write(output.hash or "", output.legacy, keys.values())
+
+
 def _columns(rows: Sequence[Key]) -> Iterator[Iterable[int]]:
     """Yield the fields of all rows, one field at a time; zip(*rows) takes three times as long."""
     for number in range(_FIELDS):
@@ -54,18 +84,24 @@ def _columns(rows: Sequence[Key]) -> Iterator[Iterable[int]]:
 
 
 class Known:
-    """The files in ``folder``, about the cache folder ``cache``."""
+    """What is known of objects on the file system ``device`` (st_dev), for a Git repository.
 
-    def __init__(self, folder: str, cache: str) -> None:
-        self._folder = folder
-        self._cache = cache
+    ``common_dir`` is Git's common folder.
+    """
 
-    def read(self, listing: str, count: int) -> list[Key] | None:
-        """Return what is known of its objects, in its order; NONE for one that is not."""
+    def __init__(self, common_dir: str, device: int) -> None:
+        self._folder = os.path.join(common_dir, "mlflow-dvc", "objects")
+        self._head = _HEAD.pack(_FORMAT, device & (1 << 63) - 1)
+
+    def read(self, listing: str, legacy: bool, count: int) -> list[Key] | None:
+        """Return what is known of its objects, in its order; NONE for one that is not.
+
+        ``legacy``: of DVC 2.x. The ``count`` is that of its different hashes.
+        """
         try:
-            with open(self._path(listing), "rb") as file:
+            with open(self._path(listing, legacy), "rb") as file:
                 data = file.read()
-            if data[: _HEAD.size] != self._head():
+            if data[: _HEAD.size] != self._head:
                 return None
             columns = list(struct.Struct(f"={count}q").iter_unpack(data[_HEAD.size :]))
         except (OSError, struct.error):
@@ -74,7 +110,7 @@ class Known:
             return None
         return list(zip(*columns, strict=True))
 
-    def write(self, listing: str, keys: Iterable[Key | None]) -> None:
+    def write(self, listing: str, legacy: bool, keys: Iterable[Key | None]) -> None:
         """Write down what is known, in the listing's order, of objects as DVC leaves them."""
         rows = [key or NONE for key in keys]
         if {*map(operator.itemgetter(3), rows)} != {AS_DVC}:
@@ -85,19 +121,16 @@ class Known:
             handle, path = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
             try:
                 with open(handle, "wb") as file:
-                    file.write(b"".join((self._head(), *parts)))
-                os.replace(path, self._path(listing))
+                    file.write(b"".join((self._head, *parts)))
+                os.replace(path, self._path(listing, legacy))
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
                 raise
             self._tidy()
 
-    def _path(self, listing: str) -> str:
-        return os.path.join(self._folder, listing)
-
-    def _head(self) -> bytes:
-        return _HEAD.pack(_FORMAT, os.stat(self._cache).st_dev & (1 << 63) - 1)
+    def _path(self, listing: str, legacy: bool) -> str:
+        return os.path.join(self._folder, f"{listing}.legacy" if legacy else listing)
 
     def _tidy(self) -> None:
         """Keep the youngest files."""
