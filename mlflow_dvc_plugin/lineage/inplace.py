@@ -149,13 +149,18 @@ def adopting(
     Its metadata is read at the same time: that is Git's work, and the data waits for the disk.
     """
     work = _Work(worktree, keep=True)
+
+    def begin() -> None:
+        stack.enter_context(work)
+        for one in work.found:
+            share_with_main(worktree, one.repo.root)
+
     with ExitStack() as stack:
         with ThreadPoolExecutor(1) as pool:
-            begun = pool.submit(stack.enter_context, work)
+            begun = pool.submit(begin)
             yield
         begun.result()
         for one in work.found:
-            share_with_main(worktree, one.repo.root)
             folder = cache_of("" if one.name == "." else one.name)
             here = replace(one, cache=folder or one.cache)
             for need in needs:

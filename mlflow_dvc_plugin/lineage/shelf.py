@@ -102,6 +102,8 @@ class Shelf:
         if not alone and known >= names:
             return set()
         doubtful = {name for name in names if name not in known or (alone and name in unsure)}
+        # To know a listing is to have read it.
+        doubtful = {name for name in doubtful if not alone or self.listing(name, legacy) is None}
         return doubtful - self._read(doubtful, legacy)
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
