@@ -54,4 +54,6 @@ def _handler(event: str) -> Callable[[Sequence[str]], int]:
 if __name__ == "__main__":
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the worktree: a yaml.py of the project is not the library
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # the process ends: nobody needs the garbage that Python would look for
+    sys.exit(code)

@@ -100,7 +100,7 @@ def test_mlflow_and_the_shell_find_their_entry_points(unpacked: Path) -> None:
         "mlflow-dvc",
         "mlflow_dvc_plugin.context:DvcRunContext",
     )
-    assert {provider, ("console_scripts", "mlflow-dvc", "mlflow_dvc_plugin.cli:main")} <= points
+    assert {provider, ("console_scripts", "mlflow-dvc", "mlflow_dvc_plugin.cli:run")} <= points
 
 
 @pytest.mark.parametrize("how", ["editable", "wheel"])

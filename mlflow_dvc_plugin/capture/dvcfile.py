@@ -7,7 +7,7 @@ from typing import Any
 from mlflow_dvc_plugin.capture import schema
 from mlflow_dvc_plugin.capture.broken import MetadataError
 from mlflow_dvc_plugin.capture.entry import Root, facts, locate, working_dir
-from mlflow_dvc_plugin.capture.yamlfile import parse
+from mlflow_dvc_plugin.capture.yamlfile import parse, plain
 
 
 def read_dvcfile(root: Root, path: str, data: bytes) -> list[dict[str, Any]]:
@@ -16,16 +16,20 @@ def read_dvcfile(root: Root, path: str, data: bytes) -> list[dict[str, Any]]:
     Raises MetadataError where DVC would refuse the file, and for an empty file: DVC takes that for
     a file without outputs, but what it stood for before a crash or a full disk is unknown.
     """
-    document = parse(data)
-    if document is None:
-        raise MetadataError("the file is empty")
-    document = document or {}
-    if problem := schema.fault(document, schema.DVCFILE):
-        raise MetadataError(problem)
+    document = plain(data) or _checked(data)
     wdir = working_dir(path, document.get("wdir"))
     for dep in document.get("deps") or []:
         _check_dep(root, wdir, dep)
     return [_output(root, path, wdir, out) for out in document.get("outs") or []]
+
+
+def _checked(data: bytes) -> dict[str, Any]:
+    document = parse(data)
+    if document is None:
+        raise MetadataError("the file is empty")
+    if problem := schema.fault(document or {}, schema.DVCFILE):
+        raise MetadataError(problem)
+    return document or {}
 
 
 def _check_dep(root: Root, wdir: str, dep: dict[str, Any]) -> None:
