@@ -46,9 +46,17 @@ def _handler(event: str) -> Callable[[Sequence[str]], int]:
     from mlflow_dvc_plugin.sync import early
 
     begun = early.begin()
-    from mlflow_dvc_plugin.sync.after import after
 
-    return lambda args: after(event, args, begun)
+    def handle(args: Sequence[str]) -> int:
+        try:
+            from mlflow_dvc_plugin.sync.after import after
+
+            return after(event, args, begun)
+        finally:
+            if begun is not None:
+                begun.end()
+
+    return handle
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.delta import Delta
 from mlflow_dvc_plugin.capture.disk import Disk
+from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.capture.remembered import remember, remembered
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
@@ -66,11 +67,20 @@ class Change:
     def follow(self, out: Output, tracked: Set[str], seen: str, dry_run: bool) -> bool:
         """Make the output what its metadata states; tell whether anything had to change.
 
-        ``tracked`` are files of Git's, which are not changed; ``seen`` is as in Entry. Raises
-        Stays.
+        ``tracked`` are Git's files, which are not changed; ``seen`` is as in Entry. Raises Stays.
         """
         self._require_place(out)
         early = self._early.get(out.path) if self._early and out.isdir else None
+        try:
+            return self._follow(out, tracked, seen, dry_run, early)
+        except Stays as error:
+            if early is None or error.followed:
+                raise
+        return self._follow(out, tracked, seen, dry_run, None)  # it may have changed since
+
+    def _follow(
+        self, out: Output, tracked: Set[str], seen: str, dry_run: bool, early: Fingerprint | None
+    ) -> bool:  # fmt: skip
         state, found = self._disk.look(out, early)
         if state.status == "clean":
             return False

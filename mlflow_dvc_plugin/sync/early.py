@@ -7,6 +7,8 @@ comes out of it is a proposal: whoever uses it has to know that fingerprint alre
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,12 +42,23 @@ class Early:
         nfiles, size, newest, digest, isdir = found
         return Fingerprint(nfiles, size, newest, digest, isdir=bool(isdir))
 
+    def end(self) -> None:
+        """Stop the other process if nobody has asked for what it finds."""
+        if self._found is not None:
+            return
+        os.close(self._handle)
+        with suppress(ChildProcessError):  # while it is our child, its number is nobody else's
+            if os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+
     def _receive(self) -> dict[str, list[int]]:
         import json
 
         with open(self._handle, "rb") as pipe:
             data = pipe.read()
-        os.waitpid(self._pid, 0)
+        with suppress(ChildProcessError):  # whoever started this process ignores SIGCHLD
+            os.waitpid(self._pid, 0)
         try:
             return dict(json.loads(data)) if _identity(self._ledger) == self._seen else {}
         except (OSError, ValueError, TypeError):
@@ -79,11 +92,12 @@ def begin() -> Early | None:
 def _look(ledger: str, handle: int) -> None:
     import json
 
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):  # who waits for the hook's output does not wait for this
-        os.dup2(nothing, standard)
-    with open(ledger, encoding="utf-8") as file:
+    _let_go(handle)
+    # Not of a FIFO: nobody would ever write to it.
+    with open(os.open(ledger, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         outputs = json.load(file)["outputs"]
+    if any(os.path.isabs(name) or ".." in name.split("/") for name in outputs):
+        return  # it is damaged
     found = {
         name: _fingerprint(name)
         for name, entry in outputs.items()
@@ -91,6 +105,15 @@ def _look(ledger: str, handle: int) -> None:
     }
     with open(handle, "wb") as pipe:
         pipe.write(json.dumps(found).encode())
+
+
+def _let_go(kept: int) -> None:
+    """Close what was inherited, but for one: who waits for its end does not wait for this."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for handle in map(int, os.listdir("/dev/fd")):
+        if handle != kept:
+            with suppress(OSError):  # the listing's own
+                os.dup2(nothing, handle) if handle < 3 else os.close(handle)
 
 
 def _fingerprint(name: str) -> list[int]:

@@ -64,11 +64,12 @@ def sync(
     """
     folder = state_folder(worktree)
     os.makedirs(folder, exist_ok=True)
-    with one_at_a_time(folder):
+    with one_at_a_time(folder) as waited:
         gate = Gate(worktree, folder)
         taken = gate.take()
         ledger = Ledger.read(folder)
-        work = _Sync(worktree, ledger, taken, _How(dry_run, every, index, early))
+        how = _How(dry_run, every, index, None if waited else early)  # it is older than the wait
+        work = _Sync(worktree, ledger, taken, how)
         for path, entry in announced(folder):
             ledger.expect(path, entry)
         try:
@@ -141,9 +142,11 @@ class _Sync:
         todo = [out for out in one.stated.values() if self._every or self._has_changed(out)]
         busy = users(one.repo.root) if gone or todo else []
         self.report.notes += [messages.in_use(user) for user in busy if not user.blocks]
+        theirs = self._tracked([*gone])
         for path, entry in gone.items():
             if not self._in_use(path, busy):
-                self._remove(change, one, path, entry)
+                inside = {name for name in theirs if f"{name}/".startswith(f"{path}/")}
+                self._remove(change, one, path, entry, inside)
         self._forget_and_keep(one, named, broken)
         todo = [out for out in todo if not self._in_use(out.path, busy)]
         if self._fetch and not self._dry_run:
@@ -180,12 +183,14 @@ class _Sync:
             if named_only and entry.source not in broken and entry.root == one.name:
                 self._ledger.drop(path)
 
-    def _remove(self, change: Change, one: Repository, path: str, entry: Entry) -> None:
+    def _remove(
+        self, change: Change, one: Repository, path: str, entry: Entry, tracked: set[str]
+    ) -> None:
         if loses_cache(one, self._worktree, entry.cache):
             self._note(messages.left_behind(path, "the sparse checkout leaves out its cache"))
             return
         try:
-            did = change.remove(path, entry, self._tracked([path]), self._dry_run)
+            did = change.remove(path, entry, tracked, self._dry_run)
         except Stays as error:
             # Not forgotten: it may be removed once its bytes are in the cache.
             self._note(messages.left_behind(path, str(error)))

@@ -13,19 +13,20 @@ _PATIENCE = 30.0  # seconds
 
 
 @contextmanager
-def one_at_a_time(folder: str) -> Iterator[None]:
+def one_at_a_time(folder: str) -> Iterator[bool]:
     """Hold the lock of the state folder; the kernel releases it with the process.
 
-    Raises MlflowDvcError when another sync does not end.
+    Yields whether another one had it first. Raises MlflowDvcError when another sync does not end.
     """
     try:
         import fcntl
     except ImportError:  # Windows
-        yield
+        yield False
         return
     handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         until = time.monotonic() + _PATIENCE
+        waited = False
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +36,8 @@ def one_at_a_time(folder: str) -> Iterator[None]:
                     raise MlflowDvcError(
                         "another sync is at work in this worktree", "later: mlflow-dvc sync"
                     ) from error
+                waited = True
                 time.sleep(0.05)
-        yield
+        yield waited
     finally:
         os.close(handle)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 
+from mlflow_dvc_plugin.capture.hashing import quoted
 from mlflow_dvc_plugin.sync.bounds import is_reserved
 
 _MD5 = 32
@@ -39,17 +40,20 @@ def require_own(data: bytes, name: str) -> None:
 def differing(one: bytes, other: bytes) -> tuple[dict[str, str], dict[str, str]] | None:
     """Return the rows of either listing that are not in the other one, without reading the rest.
 
-    None where they are not written as DVC writes them; raises ValueError as ``rows_of``, for the
-    rows that differ.
+    None where they are not written as DVC writes them, or the rows that differ are none that
+    ``rows_of`` takes.
     """
     first, second = _texts(one), _texts(other)
     if first is None or second is None:
         return None
     found = []
     for texts in _same_paths(first, second) or _others(first, second):
-        rows = _rows(b"[" + b", ".join(_FIRST + text for text in texts) + b"]")
-        if len(rows) != len(texts):  # a path twice: which one counts, only the whole list tells
+        try:
+            rows = _rows(b"[" + b", ".join(_FIRST + text for text in texts) + b"]")
+        except ValueError:
             return None
+        if set(map(_text, rows.items())) != set(texts) or len(rows) != len(texts):
+            return None  # more in one than a file, or a path twice: only the whole list tells
         found.append(rows)
     return (found[0], found[1]) if found else None
 
@@ -61,6 +65,10 @@ def _texts(data: bytes) -> list[bytes] | None:
     if not data.startswith(b"[" + _FIRST) or not data.endswith(b"}]"):
         return None
     return data[len(_FIRST) + 1 : -1].split(_NEXT)
+
+
+def _text(row: tuple[str, str]) -> bytes:
+    return f'{row[1]}", "relpath": {quoted(row[0])}}}'.encode()
 
 
 def _same_paths(first: list[bytes], second: list[bytes]) -> tuple[list[bytes], ...]:

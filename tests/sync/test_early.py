@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Git
+from conftest import Dvc, Git
 from versions import ONE, TWO, data_in, sync
 
 from mlflow_dvc_plugin.capture import fingerprint
@@ -16,6 +21,7 @@ from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.sync import early
 from mlflow_dvc_plugin.sync.after import after
 from mlflow_dvc_plugin.sync.early import Early
+from mlflow_dvc_plugin.sync.ledger import Ledger
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
@@ -113,3 +119,87 @@ os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=15, check=True)
     assert done.stdout == b"done\n"
+
+
+def test_what_is_edited_while_another_sync_is_at_work_is_named(
+    moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look is older than the wait for the other one."""
+    monkeypatch.setattr("mlflow_dvc_plugin.sync.locking._PATIENCE", 20)
+    found = begun()
+    assert found.get("data/images")
+    with LEDGER.with_name("lock").open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as pool:
+            hook = pool.submit(after, "post-checkout", [], found)
+            time.sleep(0.5)
+            (moved / "data/images/dog.png").write_text("mine\n")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert hook.result() == 0
+    assert (moved / "data/images/dog.png").read_text() == "mine\n"
+    assert "data/images" in Ledger.read(str(LEDGER.parent)).problems
+
+
+def test_where_the_data_has_followed_meanwhile_all_is_well(
+    moved: Path, dvc: Dvc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = begun()
+    assert found.get("data/images")
+    dvc("checkout", "--quiet")
+    assert after("post-checkout", [], found) == 0
+    assert data_in(moved) == TWO
+    assert Ledger.read(str(LEDGER.parent)).problems == {}
+    assert "run:" not in capsys.readouterr().err
+
+
+def test_who_starts_a_hook_may_ignore_its_children(moved: Path) -> None:
+    hook = [sys.executable, "-m", "mlflow_dvc_plugin.hook", "post-checkout"]
+    ignoring = "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    code = f"{ignoring}; os.execv({sys.executable!r}, {hook})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "not looked at" not in done.stderr
+    assert data_in(moved) == TWO
+
+
+@pytest.mark.parametrize("paths", [["/"], ["data/images", "../.."], ["data/../../.."]])
+def test_a_ledger_that_leads_out_is_not_followed(moved: Path, paths: list[str]) -> None:
+    entry = json.loads(LEDGER.read_text())["outputs"]["data/images"]
+    LEDGER.write_text(json.dumps({"outputs": dict.fromkeys(paths, entry)}))
+    found = begun()
+    assert all(found.get(path) is None for path in paths)
+
+
+def test_a_ledger_that_is_no_file_is_not_waited_for(moved: Path) -> None:
+    LEDGER.unlink()
+    os.mkfifo(LEDGER)
+    assert begun().get("data/images") is None
+
+
+def test_nothing_is_left_of_it_when_nobody_asks(moved: Path) -> None:
+    """Not the process, and not what it inherited."""
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(Path(early.__file__).parents[2])!r})
+from mlflow_dvc_plugin.sync import early
+early._fingerprint = lambda name: __import__("time").sleep(30)
+found = early.begin()
+assert found
+if sys.argv[1] == "end":
+    found.end()
+print(found._pid, flush=True)
+os._exit(0)
+"""
+    for how, stays in (("end", False), ("leave", True)):
+        ours, theirs = os.pipe()
+        done = subprocess.run(
+            [sys.executable, "-c", code, how], pass_fds=[theirs], check=True, timeout=15,
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        os.close(theirs)
+        began = time.monotonic()
+        assert os.read(ours, 1) == b"" and time.monotonic() - began < 10
+        os.close(ours)
+        pid = int(done.stdout)
+        assert Path(f"/proc/{pid}").exists() is stays
+        if stays:
+            os.kill(pid, signal.SIGKILL)
