@@ -24,8 +24,8 @@ from mlflow_dvc_plugin.provenance import Output, OutputState
 
 # Below this many bytes reading them is quicker than, and better than, believing DVC's record.
 _WORTH_A_LOOKUP = 64 << 20
-# So many files take longer to be read than to be noted as read.
-_WORTH_A_NOTE = 1000
+_PROTECTED = 0o100444  # a regular file, as DVC leaves an object to which it makes links
+_WORTH_A_NOTE = 1000  # files; that many take longer to be read than to be noted as read
 # A file that took so many seconds without an end is tried again with this many times more.
 _HOPE = 1.5
 _TROUBLE = (OutOfTimeError, OSError, ValueError, MlflowDvcError)
@@ -159,9 +159,10 @@ class Disk:
         if self._stamp is None:
             self._stamp = self.store.now()
         ignore = self.ignore_key(output, found)
-        entry, rows = self.store.data["outputs"], None
+        entry = self.store.data["outputs"]
+        rows: dict[str, str] = {}
         if found.isdir:
-            actual, rows = self._hash_folder(output, path, bool(ignore))
+            actual, rows, odd = self._hash_folder(output, path, bool(ignore))
         else:
             began = time.monotonic()
             try:
@@ -175,10 +176,10 @@ class Disk:
             output.path, found.newest
         ):
             entry[key_of(output)] = [list(found), ignore, actual]
-            if rows and len(rows) >= _WORTH_A_NOTE:
+            if len(rows) >= _WORTH_A_NOTE:
                 from mlflow_dvc_plugin.capture import known
 
-                known.note_links(self.toplevel, path, replace(output, hash=actual), rows)
+                known.note_links(self.toplevel, path, replace(output, hash=actual), rows, odd)
         return actual
 
     def _hash_file(self, output: Output, path: str) -> str:
@@ -188,19 +189,20 @@ class Disk:
 
     def _hash_folder(
         self, output: Output, path: str, ignored: bool
-    ) -> tuple[str, dict[str, str] | None]:
+    ) -> tuple[str, dict[str, str], dict[str, int]]:
         """Hash the files that are not known yet; what was hashed in time is kept in any case.
 
         ``rows`` holds one short string a file, its identity and md5: 20,000 files cost 5 MB. They
-        are returned with the hash, but for files that are on several file systems.
+        are returned (none for several file systems), and the modes of no hard links to objects.
         """
         known = self.store.load_files(key_of(output))
-        rows: dict[str, str] = {}
-        unread: list[str] = []
+        rows, unread, odd = dict[str, str](), list[str](), dict[str, int]()
         size, devices = 0, set()
         for rel in datafiles.data_files(self.root, path, ignored, self.deadline):
             info = os.stat(os.path.join(path, rel))
             devices.add(info.st_dev)
+            if info.st_mode != _PROTECTED or info.st_nlink == 1:
+                odd[rel] = info.st_mode
             row = known.pop(rel, "")
             if row[:-33] == hashing.identity(info) and not self._is_mapped(
                 os.path.join(path, rel), max(info.st_mtime_ns, info.st_ctime_ns)
@@ -215,8 +217,8 @@ class Disk:
         finally:
             if changed:
                 self.store.save_files(key_of(output), lasting(rows, self._stamp or 0))
-        listed = ((rel.replace(os.sep, "/"), row[-32:]) for rel, row in rows.items())
-        return hashing.directory_hash(listed), rows if len(devices) == 1 else None
+        actual = hashing.directory_hash((r.replace(os.sep, "/"), rows[r][-32:]) for r in rows)
+        return actual, rows if len(devices) == 1 else {}, odd
 
     def _hash_rest(
         self, output: Output, path: str, unread: list[str], size: int, rows: dict[str, str]

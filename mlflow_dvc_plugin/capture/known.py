@@ -53,27 +53,37 @@ def folder_at(path: str) -> Iterator[tuple[int | None, str]]:
         os.close(handle)
 
 
-def note_links(toplevel: str, path: str, output: Output, rows: Rows) -> None:
+def note_links(
+    toplevel: str, path: str, output: Output, rows: Rows, odd: Mapping[str, int]
+) -> None:
     """Write down what has been read of a directory whose files are links to DVC's objects.
 
     ``rows`` as in Disk, relative path -> "inode size mtime ctime md5", are those that the output's
-    hash was computed from, and so in the order of its listing. Does nothing where the first one is
-    no link, or there is no Git; what a copy had says nothing of its object.
+    hash was computed from, and so in the order of its listing. ``odd`` are the modes of those that
+    are no hard links to protected objects. What a copy had says nothing of its object.
     """
     worktree = gitdir.find_worktree(toplevel)
-    first = os.path.join(path, next(iter(rows)))
-    try:
-        info = os.stat(first)
-    except OSError:
+    if worktree is None:
         return
-    is_link = info.st_nlink > 1 or os.path.islink(first)
-    if worktree is None or info.st_mode != AS_DVC or not is_link:
-        return
+    if len(odd) < len(rows):
+        loose = set(odd)
+    else:  # symbolic links, then
+        loose = {one for one, mode in odd.items()
+                 if mode != AS_DVC or not os.path.islink(os.path.join(path, one))}  # fmt: skip
+        if len(loose) == len(rows):
+            return
     keys: dict[str, Key] = {}
     for relpath in sorted(rows, key=lambda one: one.replace(os.sep, "/")):
         inode, size, mtime, _, md5 = rows[relpath].split(" ")
-        keys.setdefault(md5, (int(inode), int(size), int(mtime), AS_DVC))
-    known = Known(worktree.common_dir, info.st_dev)
+        if relpath not in loose:
+            keys[md5] = (int(inode), int(size), int(mtime), AS_DVC)
+        else:
+            keys.setdefault(md5, NONE)
+    try:
+        device = os.stat(os.path.join(path, next(iter(rows)))).st_dev
+    except OSError:
+        return
+    known = Known(worktree.common_dir, device)
     known.write(output.hash or "", output.legacy, keys.values())
 
 

@@ -41,6 +41,27 @@ def writably_mapped() -> frozenset[str]:
 
 
 def touches(mapped: frozenset[str], path: str) -> bool:
-    """Tell whether one of the mapped files is at ``path`` or below it."""
+    """Tell whether one of the mapped files is at ``path`` or below it, also under another name.
+
+    Data may be links to the objects of DVC's cache. Looks at all files of a directory.
+    """
     real = os.path.realpath(path)
-    return any(other == real or other.startswith(real + os.sep) for other in mapped)
+    if any(other == real or other.startswith(real + os.sep) for other in mapped):
+        return True
+    files = set(filter(None, map(_file, mapped)))
+    if not files or not os.path.isdir(real):
+        return _file(real) in files
+    return any(
+        _file(os.path.join(folder, name)) in files
+        for folder, _, names in os.walk(real)
+        for name in names
+    )
+
+
+def _file(path: str) -> tuple[int, int] | None:
+    """Return what tells one file from another; None for one that cannot be looked at."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino

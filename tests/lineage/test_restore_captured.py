@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,39 @@ def test_a_run_goes_on_where_it_cannot_be_written_down(project: Path) -> None:
     assert run.tags["dvc.status"] == "clean"
     outcome, read = brought(project, run)
     assert outcome.whole and read == COUNT - 1  # two are alike
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink"])
+@pytest.mark.parametrize("by", ["data", "object"])
+def test_what_the_run_itself_writes_through_its_memory_is_found(
+    project: Path, dvc: Dvc, link: str, by: str
+) -> None:
+    """It changes no time once a page is dirty; under whichever of its names it was mapped."""
+    dvc("config", "--quiet", "cache.type", link)
+    dvc("checkout", "--quiet", "--relink")
+    name = "part-7.csv"
+    path = project / FOLDER / name if by == "data" else object_of(project, name)
+    object_of(project, name).chmod(0o644)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        object_of(project, name).chmod(0o444)
+        memory[0] = memory[0]
+        time.sleep(0.1)
+        run = made()
+        memory[0] = ord("y")
+    outcome, _ = brought(project, run)
+    assert [one.path for one in outcome.missing] == [f"{FOLDER}/{name}"]
+
+
+def test_files_that_are_no_links_keep_nothing_from_the_others(
+    project: Path, git: Git, dvc: Dvc
+) -> None:
+    """DVC makes no links for empty files."""
+    for name in ("a-first.csv", "part-3.csv"):
+        (project / FOLDER / name).unlink(missing_ok=True)
+        (project / FOLDER / name).touch()
+    dvc("add", "--quiet", FOLDER)
+    git("commit", "-qam", "empty ones")
+    run = made()
+    outcome, read = brought(project, run)
+    assert outcome.whole and read == 0
+    assert (project.parent / "back" / FOLDER / "a-first.csv").read_bytes() == b""
