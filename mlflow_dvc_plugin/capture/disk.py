@@ -15,7 +15,7 @@ from dataclasses import replace
 from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
-from mlflow_dvc_plugin.capture.mapped import process_started, touches, writably_mapped
+from mlflow_dvc_plugin.capture.mapped import Mapped, process_started, touches, writably_mapped
 from mlflow_dvc_plugin.capture.remembered import key_of, lasting
 from mlflow_dvc_plugin.capture.states import compared, note, unknown
 from mlflow_dvc_plugin.capture.store import Store
@@ -24,7 +24,6 @@ from mlflow_dvc_plugin.provenance import Output, OutputState
 
 # Below this many bytes reading them is quicker than, and better than, believing DVC's record.
 _WORTH_A_LOOKUP = 64 << 20
-_PROTECTED = 0o100444  # a regular file, as DVC leaves an object to which it makes links
 _WORTH_A_NOTE = 1000  # files; that many take longer to be read than to be noted as read
 # A file that took so many seconds without an end is tried again with this many times more.
 _HOPE = 1.5
@@ -45,7 +44,7 @@ class Disk:
         self._stamp: int | None = None
         self._ignores: dict[str, str] = {}
         self._taken: dict[str, Fingerprint | None] = {}
-        self._mapped: frozenset[str] | None = None
+        self._mapped: Mapped | None = None
         self._started = process_started()
 
     def look_ahead(self) -> None:
@@ -149,7 +148,8 @@ class Disk:
             return False
         if self._mapped is None:
             self._mapped = writably_mapped()
-        return bool(self._mapped) and touches(self._mapped, os.path.join(self.toplevel, path))
+        full = os.path.join(self.toplevel, path)
+        return bool(self._mapped.paths) and touches(self._mapped, full, self.deadline)
 
     def _learn(self, output: Output, found: Fingerprint) -> str:
         """Hash what is on disk and remember it; raises one of _TROUBLE."""
@@ -201,7 +201,7 @@ class Disk:
         for rel in datafiles.data_files(self.root, path, ignored, self.deadline):
             info = os.stat(os.path.join(path, rel))
             devices.add(info.st_dev)
-            if info.st_mode != _PROTECTED or info.st_nlink == 1:
+            if info.st_mode != dvcstate.PROTECTED or info.st_nlink == 1:
                 odd[rel] = info.st_mode
             row = known.pop(rel, "")
             if row[:-33] == hashing.identity(info) and not self._is_mapped(

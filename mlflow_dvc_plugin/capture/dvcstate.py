@@ -11,10 +11,12 @@ import getpass
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import closing
 
+PROTECTED = stat.S_IFREG | 0o444  # the mode of an object to which DVC makes links
 _AT_ONCE = 500  # sqlite before 3.32 takes 999 parameters
 _SECONDS = 2 * 1_000_000_000
 

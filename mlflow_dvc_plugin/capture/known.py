@@ -14,18 +14,18 @@ import array
 import contextlib
 import operator
 import os
-import stat
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlflow_dvc_plugin import gitdir
+from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.provenance import Output
 
 Key = tuple[int, int, int, int]
 Rows = Mapping[str, str]
 KEY = operator.attrgetter("st_ino", "st_size", "st_mtime_ns", "st_mode")
-AS_DVC = stat.S_IFREG | 0o444
+AS_DVC = dvcstate.PROTECTED
 _HEAD = struct.Struct("=16sq")  # the format; the device that the inodes are of
 _FORMAT = b"mlflow-dvc obj 2"
 _FIELDS = 4

@@ -18,6 +18,7 @@ from versions import ONE, TWO, data_in, sync
 
 from mlflow_dvc_plugin.capture import fingerprint
 from mlflow_dvc_plugin.capture.deadline import Deadline
+from mlflow_dvc_plugin.hook import main
 from mlflow_dvc_plugin.sync import early
 from mlflow_dvc_plugin.sync.after import after
 from mlflow_dvc_plugin.sync.early import Early
@@ -49,6 +50,23 @@ def test_directories_with_other_metadata_are_looked_at(moved: Path) -> None:
     found = begun()
     assert found.get("data/images") == fingerprint.take("data/images", Deadline(None))
     assert found.get("data/train.csv") is None  # a file takes no time
+
+
+def test_a_hook_does_not_look_again_before_it_changes_anything(
+    moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = fingerprint.take
+    taken: list[str] = []
+
+    def noted(path: str, deadline: Deadline) -> fingerprint.Fingerprint | None:
+        taken.append(path)
+        return take(path, deadline)
+
+    monkeypatch.setattr(fingerprint, "take", noted)
+    assert main(["post-checkout"]) == 0
+    assert data_in(moved) == TWO
+    assert [path for path in taken if path.endswith("train.csv")]
+    assert not [path for path in taken if path.endswith("images")]
 
 
 def test_where_nothing_has_changed_nothing_is_looked_at(versions: Path) -> None:
@@ -121,11 +139,8 @@ os._exit(0)
     assert done.stdout == b"done\n"
 
 
-def test_what_is_edited_while_another_sync_is_at_work_is_named(
-    moved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_edited_while_another_sync_is_at_work_is_named(moved: Path) -> None:
     """The look is older than the wait for the other one."""
-    monkeypatch.setattr("mlflow_dvc_plugin.sync.locking._PATIENCE", 20)
     found = begun()
     assert found.get("data/images")
     with LEDGER.with_name("lock").open("r+b") as lock:
