@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+_BUDGET = 5.0
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """``budget`` is in seconds; ``inputs`` and ``models`` are patterns, None for the default.
 
     ``snapshot`` says what is kept of a dirty tree: ``code``, ``tracked`` or ``off``.
     The rest is for the Git hooks; ``max_file_size`` is in MB (10 ** 6 bytes).
     """
 
-    budget: float = 5.0
+    budget: float = _BUDGET
     inputs: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
     output_tags: int = 20
@@ -102,8 +102,8 @@ def settings_identity(toplevel: str | None) -> tuple[object, ...]:
 
 def quick_budget() -> float:
     """Return the budget as far as it is known without looking at a file."""
-    given = _number(os.environ.get(VARIABLES["budget"]) or Settings.budget)
-    return Settings.budget if given is None else given
+    given = _number(os.environ.get(VARIABLES["budget"]) or _BUDGET)
+    return _BUDGET if given is None else given
 
 
 def flag(name: str) -> bool:

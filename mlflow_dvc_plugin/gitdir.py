@@ -8,16 +8,15 @@ holds the refs.
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
 
-_OBJECT_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_HEX = frozenset("0123456789abcdef")
+_LENGTHS = (40, 64)  # SHA-1, SHA-256
 
 
-@dataclass(frozen=True)
-class Worktree:
+class Worktree(NamedTuple):
     """A Git worktree: absolute paths of its toplevel, its own Git folder and the shared one."""
 
     toplevel: str
@@ -78,7 +77,7 @@ def read_head(worktree: Worktree) -> tuple[str | None, str | None]:
     """
     text = _read_text(os.path.join(worktree.git_dir, "HEAD")).strip()
     if not text.startswith("ref:"):
-        return (text if _OBJECT_ID.match(text) else None), None
+        return (text if _is_object_id(text) else None), None
     ref = text[len("ref:") :].strip()
     branch = ref[len("refs/heads/") :] if ref.startswith("refs/heads/") else None
     if branch == ".invalid":
@@ -106,13 +105,18 @@ def _read_ref(worktree: Worktree, ref: str, depth: int) -> str | None:
         text = _read_text(os.path.join(base, ref)).strip()
         if text.startswith("ref:") and depth:
             return _read_ref(worktree, text[len("ref:") :].strip(), depth - 1)
-        if _OBJECT_ID.match(text):
+        if _is_object_id(text):
             return text
     for line in _read_text(os.path.join(worktree.common_dir, "packed-refs")).splitlines():
         commit, _, name = line.partition(" ")
-        if name == ref and _OBJECT_ID.match(commit):
+        if name == ref and _is_object_id(commit):
             return commit
     return None
+
+
+def _is_object_id(text: str) -> bool:
+    # A regular expression takes longer to compile than all of this module to import.
+    return len(text) in _LENGTHS and _HEX.issuperset(text)
 
 
 def _read_text(path: str) -> str:

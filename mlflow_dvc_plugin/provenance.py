@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 State = Literal["clean", "modified", "missing", "unknown"]
 WORST_FIRST: tuple[State, ...] = ("modified", "unknown", "clean")
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """One entry of DVC's ``outs:``, as its metadata file states it.
 
     ``path`` and ``source`` are POSIX paths relative to the toplevel (an output outside it keeps
@@ -44,8 +43,7 @@ class Output:
         return self.scheme == "md5-dos2unix"
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage of a ``dvc.yaml``, templating resolved; paths as in :class:`Output`.
 
     ``wdir`` is the folder in which DVC runs the command, relative to the toplevel.
@@ -63,8 +61,7 @@ class Stage:
         return f"{self.source}:{self.name}"
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """Everything the DVC metadata files of one repository state.
 
     ``artifacts`` maps a path declared under ``artifacts:`` of a ``dvc.yaml`` to its type.
@@ -73,12 +70,11 @@ class Metadata:
 
     outputs: tuple[Output, ...] = ()
     stages: tuple[Stage, ...] = ()
-    artifacts: Mapping[str, str | None] = field(default_factory=dict)
-    broken: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str | None] = MappingProxyType({})
+    broken: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class OutputState:
+class OutputState(NamedTuple):
     """An output beside what is on disk.
 
     ``hash`` is the hash of the bytes on disk, None when it is not known; ``status`` compares it
@@ -96,8 +92,7 @@ class OutputState:
         return self.output.path
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """The Git worktree that the running code belongs to.
 
     ``dirty`` and ``untracked`` are None when Git did not answer. ``dirty_paths`` are what makes
@@ -118,8 +113,7 @@ class Code:
     incomplete: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """The DVC repository's outputs: the run's input data, and the rest.
 
     Paths are relative to ``toplevel``. ``rev`` is the commit of the data's Git repository when it
@@ -132,7 +126,7 @@ class Data:
     inputs: tuple[OutputState, ...] = ()
     products: tuple[OutputState, ...] = ()
     missing: tuple[OutputState, ...] = ()
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = MappingProxyType({})
     rev: str | None = None
     remote: str | None = None
 
@@ -145,8 +139,7 @@ class Data:
         return next((state for state in WORST_FIRST if state in found), None)
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(NamedTuple):
     """The code and data a run is made from, as far as they could be established.
 
     ``stage`` and ``experiment`` are DVC's own names for what is running. ``warnings`` are pairs

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -98,7 +98,7 @@ def _capture() -> tuple[Provenance, dict[str, str]]:
     from mlflow_dvc_plugin.tags import to_tags
 
     provenance, settings = capture(Facts(), keep="new")
-    provenance = replace(provenance, source="manual")
+    provenance = provenance._replace(source="manual")
     return provenance, to_tags(provenance, settings.output_tags)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from mlflow_dvc_plugin import gitdir, gitrepo
@@ -81,7 +80,7 @@ class GitFacts:
                 for path in found.hidden
                 if os.path.lexists(os.path.join(worktree.toplevel, path))
             ]
-            return replace(found, hidden=tuple(there))
+            return found._replace(hidden=tuple(there))
 
         index = os.path.join(worktree.git_dir, "index")
         return self._while_same(("index", index), index, ask)

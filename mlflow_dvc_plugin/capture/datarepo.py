@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import discovery, dvcstate, metadata
@@ -20,7 +19,6 @@ from mlflow_dvc_plugin.gitrepo import GitError, Status
 from mlflow_dvc_plugin.provenance import Metadata, Stage
 
 
-@dataclass
 class DataRepo:
     """A DVC repository during one capture.
 
@@ -28,22 +26,23 @@ class DataRepo:
     ``unread`` maps what could not be read to the reason.
     """
 
-    root: str
-    facts: Facts
-    deadline: Deadline
-    warnings: list[tuple[str, str]]
-    unread: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.worktree = gitdir.find_worktree(self.root)
-        self.toplevel = self.worktree.toplevel if self.worktree else self.root
-        self.store = self.facts.store(self.root)
-        self.config = self.facts.config(self.root)
+    def __init__(
+        self, root: str, facts: Facts, deadline: Deadline, warnings: list[tuple[str, str]]
+    ) -> None:
+        self.root = root
+        self.facts = facts
+        self.deadline = deadline
+        self.warnings = warnings
+        self.unread: dict[str, str] = {}
+        self.worktree = gitdir.find_worktree(root)
+        self.toplevel = self.worktree.toplevel if self.worktree else root
+        self.store = facts.store(root)
+        self.config = facts.config(root)
         site_cache = dvcstate.site_cache_dir(self.config.site_cache_dir)
-        self.disk = Disk(self.toplevel, self.root, self.store, self.deadline, site_cache)
+        self.disk = Disk(self.toplevel, root, self.store, deadline, site_cache)
         self.metadata = Metadata()
         self.rev: str | None = None
-        prefix = os.path.relpath(self.root, self.toplevel).replace(os.sep, "/")
+        prefix = os.path.relpath(root, self.toplevel).replace(os.sep, "/")
         self._prefix = "" if prefix == "." else prefix
         self._ahead: tuple[object, Metadata] | None = None
 

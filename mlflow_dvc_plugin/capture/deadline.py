@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
+
+_NEVER = float("inf")
 
 
 class OutOfTimeError(Exception):
@@ -14,7 +15,7 @@ class Deadline:
     """A moment on the monotonic clock; ``seconds`` from now, or never when None."""
 
     def __init__(self, seconds: float | None) -> None:
-        self.at = math.inf if seconds is None else time.monotonic() + seconds
+        self.at = _NEVER if seconds is None else time.monotonic() + seconds
 
     def remaining(self, at_most: float = 3600.0) -> float:
         """Return the seconds left, never negative and never over ``at_most``."""
@@ -29,6 +30,6 @@ class Deadline:
     def sooner(cls, other: Deadline, share: float) -> Deadline:
         """Return the deadline after ``share`` of the time that ``other`` has left."""
         found = cls(None)
-        if other.at != math.inf:
+        if other.at != _NEVER:
             found.at = time.monotonic() + share * other.remaining()
         return found

@@ -10,7 +10,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 
 from mlflow_dvc_plugin.capture import datafiles, dvcstate, fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline, OutOfTimeError
@@ -99,13 +98,13 @@ class Disk:
 
         Only the whole directory has a recorded hash: while it is clean, so is the member.
         """
-        part = replace(output, path=path, hash=None, isdir=False, size=None, nfiles=None)
+        part = output._replace(path=path, hash=None, isdir=False, size=None, nfiles=None)
         state = self.state_of(part)
         if state.status != "modified":
             return state
         whole = self.state_of(output)
         if whole.status == "clean":
-            return OutputState(replace(part, hash=state.hash), "clean", state.hash)
+            return OutputState(part._replace(hash=state.hash), "clean", state.hash)
         return OutputState(part, "unknown", state.hash, f"{output.path} is {whole.status}")
 
     def _look(self, output: Output) -> tuple[OutputState | None, Fingerprint | None]:
@@ -179,7 +178,7 @@ class Disk:
             if len(rows) >= _WORTH_A_NOTE:
                 from mlflow_dvc_plugin.capture import known
 
-                known.note_links(self.toplevel, path, replace(output, hash=actual), rows, odd)
+                known.note_links(self.toplevel, path, output._replace(hash=actual), rows, odd)
         return actual
 
     def _hash_file(self, output: Output, path: str) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import configparser
 import os
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
+
+_LINKS = ("reflink", "copy")
 
 
-@dataclass(frozen=True)
-class DvcConfig:
+class DvcConfig(NamedTuple):
     """``remote`` is the default remote's URL as configured, credentials still in it.
 
     ``links`` are the ways to take data from the cache, the preferred one first (``cache.type``).
@@ -21,7 +22,7 @@ class DvcConfig:
 
     remote: str | None = None
     cache_dir: str | None = None
-    links: tuple[str, ...] = ("reflink", "copy")
+    links: tuple[str, ...] = _LINKS
     site_cache_dir: str | None = None
 
 
@@ -56,7 +57,7 @@ def read_config(dvc_dir: str) -> DvcConfig:
 
 def _links(value: str) -> tuple[str, ...]:
     given = tuple(part.strip().lower() for part in value.split(",") if part.strip())
-    return given or DvcConfig.links
+    return given or _LINKS
 
 
 def _parse(path: str) -> dict[str, dict[str, str]]:

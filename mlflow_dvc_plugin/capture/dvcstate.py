@@ -7,7 +7,6 @@ expected here means "not recorded", and a test compares this reader with DVC's o
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import os
@@ -67,6 +66,8 @@ def _trusted(info: os.stat_result) -> bool:
 
 
 def _token(root: str) -> str:
+    import getpass
+
     try:
         born = os.path.getmtime(os.path.join(root, ".dvc", "tmp", "btime"))
         key = str((root, None, born, getpass.getuser(), 3, 0))

@@ -9,8 +9,7 @@ import hashlib
 import json
 import os
 import posixpath
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow_dvc_plugin.capture.broken import MetadataError
 
@@ -24,16 +23,14 @@ _REMOTE = "remote"
 _HASHES = ("md5", "etag", "checksum")
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """A DVC repository: ``toplevel`` is absolute, ``dvc`` is relative to it ('' when equal)."""
 
     toplevel: str
     dvc: str
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where an output or dependency is.
 
     ``path`` is relative to the toplevel where possible. ``name`` is how the lock file calls it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
     from mlflow_dvc_plugin.capture.snapshots import Snapshots
 
 
-@dataclass
 class Facts:
     """The facts of a process: of Git, of each DVC repository, of settings and configuration."""
 
-    git: GitFacts = field(default_factory=GitFacts)
-    _stores: dict[str, Store] = field(default_factory=dict)
-    _settings: tuple[object, tuple[Settings, list[str]]] | None = None
-    _config: tuple[object, DvcConfig] | None = None
+    def __init__(self) -> None:
+        self.git = GitFacts()
+        self._stores: dict[str, Store] = {}
+        self._settings: tuple[object, tuple[Settings, list[str]]] | None = None
+        self._config: tuple[object, DvcConfig] | None = None
 
     @cached_property
     def snapshots(self) -> Snapshots:

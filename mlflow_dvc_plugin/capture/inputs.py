@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.provenance import Metadata, Output, Stage
 
@@ -19,8 +19,7 @@ _DATA_FOLDERS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """The settings that decide: patterns of outputs that are inputs, and of models; None: default.
 
     A pattern without ``/`` is matched to the last part of a path, any other to the whole path or
@@ -31,8 +30,7 @@ class Rules:
     models: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """``inputs`` in full; ``members`` are (output, path inside it); ``own`` are about to change."""
 
     inputs: tuple[Output, ...]

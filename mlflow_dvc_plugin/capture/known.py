@@ -15,12 +15,12 @@ import contextlib
 import operator
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.provenance import Output
+from mlflow_dvc_plugin.scratch import replacing
 
 Key = tuple[int, int, int, int]
 Rows = Mapping[str, str]
@@ -128,15 +128,8 @@ class Known:
         with contextlib.suppress(OSError, OverflowError):
             parts = [array.array("q", list(column)).tobytes() for column in _columns(rows)]
             os.makedirs(self._folder, exist_ok=True)
-            handle, path = tempfile.mkstemp(suffix=".tmp", dir=self._folder)
-            try:
-                with open(handle, "wb") as file:
-                    file.write(b"".join((self._head, *parts)))
-                os.replace(path, self._path(listing, legacy))
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-                raise
+            with replacing(self._path(listing, legacy)) as file:
+                file.write(b"".join((self._head, *parts)))
             self._tidy()
 
     def _path(self, listing: str, legacy: bool) -> str:

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mlflow_dvc_plugin import gitdir
@@ -121,12 +121,12 @@ def _keep(  # noqa: PLR0913, PLR0917
         text = f"{error}; run: {hint}"
         progress.warnings.append(("snapshot", f"the dirty tree is not kept: {text}"))
         if isinstance(error, FullError):
-            progress.code = replace(code, incomplete=(text,))
+            progress.code = code._replace(incomplete=(text,))
         return
     if made is not None:
         # The tag states the tree as it ran: one that lacks something is another.
         tree = None if made.incomplete else made.tree
-        progress.code = replace(code, tree=tree, snapshot=made.commit, incomplete=made.incomplete)
+        progress.code = code._replace(tree=tree, snapshot=made.commit, incomplete=made.incomplete)
 
 
 @contextmanager

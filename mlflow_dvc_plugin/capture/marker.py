@@ -11,21 +11,19 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
-import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.capture.loaded import main_script
 from mlflow_dvc_plugin.capture.store import FOLDER
+from mlflow_dvc_plugin.scratch import new_file
 
 PREFIX = "running-"
 _MOST = 50  # handles: a process may have as few as 256 of them
 _TRIES = 100
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """A live process that holds a marker: what it runs, and its ``token``.
 
     ``interactive``: a notebook kernel or a shell, which sits there for days.
@@ -36,8 +34,7 @@ class Holder:
     interactive: bool
 
 
-@dataclass(frozen=True)
-class _Mark:
+class _Mark(NamedTuple):
     """A marker of this process; the handle is ours while it is this device's and inode's file."""
 
     path: str
@@ -50,6 +47,8 @@ class Markers:
 
     def __init__(self) -> None:
         self._held: dict[str, _Mark | None] = {}
+        import weakref  # a hook only looks at markers
+
         weakref.finalize(self, _release, self._held)  # at the latest when all ends
 
     def hold(self, dvc_root: str) -> None:
@@ -137,7 +136,7 @@ def _make(folder: str) -> _Mark:
     os.makedirs(folder, exist_ok=True)
     for _ in range(_TRIES):
         # Not inherited by programs that are started: they are not this job.
-        handle, path = tempfile.mkstemp(prefix=PREFIX, dir=folder)
+        handle, path = new_file(folder, PREFIX)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             info = os.fstat(handle)

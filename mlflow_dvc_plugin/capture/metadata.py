@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 from mlflow_dvc_plugin.capture.broken import MetadataError, one_line
@@ -18,7 +17,6 @@ from mlflow_dvc_plugin.provenance import Metadata, Output, Stage
 
 # Raise it whenever a file would be read differently: remembered results are then forgotten.
 _FORMAT = 2
-_DEFAULTS = {field.name: field.default for field in fields(Output)}
 
 
 def load(  # noqa: PLR0913
@@ -164,7 +162,7 @@ class _Found:
         self._plots: set[str] = set()
 
     def add(self, result: dict[str, Any]) -> None:
-        outputs = list(map(_output, result.get("outputs", ())))
+        outputs = [Output(**fields) for fields in result.get("outputs", ())]
         self.outputs += outputs
         self.paths.update([output.path for output in outputs])
         if len(result) == 1 and outputs:
@@ -180,21 +178,13 @@ class _Found:
         outputs = self.outputs
         if self._metrics or self._plots:
             outputs = [
-                replace(
-                    output,
+                output._replace(
                     metric=output.metric or output.path in self._metrics,
                     plot=output.plot or output.path in self._plots,
                 )
                 for output in outputs
             ]
         return Metadata(tuple(outputs), tuple(self._stages), self._artifacts, self._broken)
-
-
-def _output(fields: dict[str, Any]) -> Output:
-    """Return ``Output(**fields)``, six times faster: a frozen dataclass is slow to make."""
-    output = object.__new__(Output)
-    output.__dict__.update(_DEFAULTS, **fields)
-    return output
 
 
 def _outside_outputs(found: _Found, dvc_root: str, paths: Iterable[str]) -> Iterator[str]:

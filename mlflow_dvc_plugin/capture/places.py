@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin import gitdir
 from mlflow_dvc_plugin.capture.code import GitFacts, code_worktree
@@ -14,8 +14,7 @@ from mlflow_dvc_plugin.gitdir import Worktree
 REPO_VARIABLE = "MLFLOW_DVC_REPO"
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """Where to look from: ``folder`` is absolute; ``named`` when ``MLFLOW_DVC_REPO`` names it."""
 
     folder: str | None

@@ -16,10 +16,11 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from mlflow_dvc_plugin.capture.hashing import quoted
 from mlflow_dvc_plugin.provenance import Metadata
+from mlflow_dvc_plugin.scratch import SUFFIX, nameless_file, replacing
 
 # Fingerprints are sums of Python's tuple hashes; another build may compute others.
 _VERSION = f"1 {sys.implementation.cache_tag} {sys.hash_info.width}"
@@ -125,44 +126,34 @@ class Store:
 
     def _write(self, name: str, parts: Iterable[str]) -> bool:
         """Replace the file in the first folder that can be written; tell whether there was one."""
-        import tempfile
-
         for folder in self.folders:
-            try:
+            with contextlib.suppress(OSError):  # not ours to write, or a full disk
                 os.makedirs(folder, exist_ok=True)
-                handle, path = tempfile.mkstemp(suffix=".tmp", prefix=name, dir=folder)
-            except OSError:
-                continue
-            with contextlib.suppress(OSError):  # a full disk
-                _fill(handle, path, os.path.join(folder, name), parts)
+                with replacing(os.path.join(folder, name)) as file:
+                    _fill(file, parts)
+                _remove_stale(folder)
                 return True
         return False
 
 
 def now_in(folder: str) -> int:
     """Return the time in ns by the clock that stamps files in the folder; raises OSError."""
-    import tempfile
+    handle = nameless_file(folder)
+    try:
+        os.write(handle, b".")
+        return os.fstat(handle).st_mtime_ns
+    finally:
+        os.close(handle)
 
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b".")
-        file.flush()
-        return os.fstat(file.fileno()).st_mtime_ns
 
-
-def _fill(handle: int, path: str, target: str, parts: Iterable[str]) -> None:
+def _fill(file: IO[bytes], parts: Iterable[str]) -> None:
     """Write the parts and, in a last line, their digest: what was cut or edited is thrown away."""
     digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with open(handle, "w", encoding="ascii", newline="\n") as file:
-            for part in parts:
-                digest.update(part.encode())
-                file.write(part)
-            file.write(digest.hexdigest())
-        os.replace(path, target)
-    except BaseException:
-        os.unlink(path)
-        raise
-    _remove_stale(os.path.dirname(path))
+    for part in parts:
+        data = part.encode("ascii")
+        digest.update(data)
+        file.write(data)
+    file.write(digest.hexdigest().encode())
 
 
 def _read_rows(path: str, key: str) -> dict[str, str] | None:
@@ -191,7 +182,7 @@ def _remove_stale(folder: str) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                if entry.name.endswith(".tmp") and time.time() - entry.stat().st_mtime > _STALE:
+                if entry.name.endswith(SUFFIX) and time.time() - entry.stat().st_mtime > _STALE:
                     os.unlink(entry.path)
 
 

@@ -40,7 +40,7 @@ def status(as_json: bool) -> int:
     fine = all(one.fine for one in found)
     if as_json:
         hooks = [asdict(one) for one in found]
-        data = [asdict(one) for one in problems]
+        data = [one._asdict() for one in problems]
         result = {"folder": folder.path, "ok": fine, "hooks": hooks, "problems": data}
         click.echo(json.dumps(result, indent=2))
         return 0 if fine else 1

@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo.call import OFFLINE, GitError, call_git, call_git_z
@@ -15,8 +15,7 @@ _AT_ONCE = 500  # paths a call: an argument list has a limit
 _REMOTE = re.compile(r'remote "(.*)"\Z', re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What ``git status`` says; paths relative to the toplevel.
 
     ``commit`` is None when HEAD is unborn, ``branch`` when it is detached. ``changed`` are tracked
@@ -32,8 +31,7 @@ class Status:
     inside: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """Parts of Git's index; ``hidden`` are paths whose content ``git status`` does not look at."""
 
     metadata: tuple[str, ...]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.capture.hashing import scheme_of
@@ -126,7 +126,7 @@ def follow(
         # The deepest first: a path belongs to the repository that is nearest to it.
         for one in sorted(work.found, key=lambda one: len(one.repo.root), reverse=True):
             prefix = "" if one.name == "." else f"{one.name}/"
-            here = replace(one, cache=cache_of(prefix.rstrip("/")) or one.cache)
+            here = one._replace(cache=cache_of(prefix.rstrip("/")) or one.cache)
             share_with_main(worktree, one.repo.root)
             change = Change(worktree, here, work.ledger)
             for need in [need for need in left if need.path.startswith(prefix)]:
@@ -162,7 +162,7 @@ def adopting(
         begun.result()
         for one in work.found:
             folder = cache_of("" if one.name == "." else one.name)
-            here = replace(one, cache=folder or one.cache)
+            here = one._replace(cache=folder or one.cache)
             for need in needs:
                 work.note(here, need.path)
 

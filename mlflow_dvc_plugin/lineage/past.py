@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture.inputs import Choice, Rules, choose
 from mlflow_dvc_plugin.capture.places import REPO_VARIABLE
@@ -103,7 +103,7 @@ class Past:
     def _members(self, choice: Choice, root: str) -> Iterable[OutputState]:
         """Yield the parts of directories; without a hash where the cache lacks the listing."""
         for out, path in choice.members:
-            part = replace(out, path=path, hash=None, isdir=False, size=None, nfiles=None)
+            part = out._replace(path=path, hash=None, isdir=False, size=None, nfiles=None)
             yield OutputState(part, "unknown", self._member_hash(out, path, root))
 
     def _member_hash(self, out: Output, path: str, root: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow_dvc_plugin.capture import metadata
@@ -125,7 +125,7 @@ class _Repo:
         )
         self._keep(changed, now)
         self._last = now
-        return replace(read, broken={**found.unknown, **read.broken})
+        return read._replace(broken={**found.unknown, **read.broken})
 
     def watched(self) -> Iterator[str]:
         """Yield the metrics and plots of the commit that was read last."""

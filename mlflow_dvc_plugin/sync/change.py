@@ -6,7 +6,6 @@ import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import replace
 
 from mlflow_dvc_plugin.capture import store as stores
 from mlflow_dvc_plugin.capture.deadline import Deadline
@@ -25,11 +24,12 @@ from mlflow_dvc_plugin.sync.journal import announce
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
 from mlflow_dvc_plugin.sync.leftovers import clear
 from mlflow_dvc_plugin.sync.objects import Cache
-from mlflow_dvc_plugin.sync.placing import Workshop, remove_empty
+from mlflow_dvc_plugin.sync.placing import Workshop
 from mlflow_dvc_plugin.sync.plan import (
     CannotSyncError,
     Plan,
     Target,
+    carry_out,
     is_in_place,
     is_unchanged,
     plan,
@@ -70,7 +70,10 @@ class Change:
         ``tracked`` are Git's files, which are not changed; ``seen`` is as in Entry. Raises Stays.
         """
         self._require_place(out)
-        early = self._early.get(out.path) if self._early and out.isdir else None
+        early = None
+        if self._early and out.isdir:
+            self._compare_ahead(out)  # while the other process looks
+            early = self._early.get(out.path)
         try:
             return self._follow(out, tracked, seen, dry_run, early)
         except Stays as error:
@@ -95,6 +98,13 @@ class Change:
             raise Stays("it holds files that are no part of it", unsaved=True, followed=True)
         return True
 
+    def _compare_ahead(self, out: Output) -> None:
+        """Compare the version that was there last with the one to come: most often it still is."""
+        known = self._ledger.outputs.get(out.path)
+        if known and known.isdir and known.scheme == out.scheme and known.hash != out.hash:
+            new = self._cache(self._repository.cache)
+            self._cache(known.cache).differing(known.hash, new, out.hash or "", out.scheme)
+
     def _is_known(self, job: Job, found: Plan, delta: Delta) -> bool:
         """Tell whether one version became another, with nothing else in it, and remember it.
 
@@ -102,7 +112,7 @@ class Change:
         remembered, and what came is read again, when a change since would show.
         """
         store, out = self._repository.repo.store, job.state.output
-        before = replace(out, hash=job.state.hash)
+        before = out._replace(hash=job.state.hash)
         if not found.of_versions or remembered(store, before) != job.seen:
             return False
         after = delta.after()
@@ -163,7 +173,8 @@ class Change:
                 self._ledger.expect(job.state.path, job.coming)
             stays = job.seen is not None and job.seen.isdir and job.target.isdir
             delta = Delta(job.target.path, found.places, job.seen) if stays and job.seen else None
-            self._carry_out(job.target, found)
+            with Workshop(self._scratch, self._repository.links) as shop:
+                carry_out(found, job.target, shop)
             return delta is not None and self._is_known(job, found, delta)
         except CannotSyncError as error:
             raise Stays(
@@ -229,20 +240,6 @@ class Change:
         new = self._cache(self._repository.cache)
         after = new.listing(target.hash, target.scheme) if target.hash else None
         return {rel: md5 for rel, md5 in there.items() if rel in before or rel in (after or {})}
-
-    def _carry_out(self, target: Target, found: Plan) -> None:
-        with Workshop(self._scratch, self._repository.links) as shop:
-            ready = [shop.make(new) if new else None for _, new in found.pairs]
-            # A new file may need the place of an emptied folder, so folders go between the two.
-            for old, new in found.pairs:
-                if new is None and old is not None:
-                    shop.swap(old, None, old.path)
-            remove_empty(found.folders, target.path, target.isdir)
-            for (old, new), path in zip(found.pairs, ready, strict=True):
-                if new is not None:
-                    shop.swap(old, path, new.path)
-            if target.isdir:
-                os.makedirs(target.path, exist_ok=True)  # an empty directory is data, too
 
     def _require_place(self, out: Output) -> None:
         full = os.path.join(self._toplevel, out.path)

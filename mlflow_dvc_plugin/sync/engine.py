@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.config import read_settings
@@ -37,14 +37,14 @@ from mlflow_dvc_plugin.sync.worktree import (
 _SECONDS = 60.0
 
 
-@dataclass
 class Report:
     """What a sync did: ``done`` maps paths to what happened; ``known`` were said before."""
 
-    done: dict[str, str] = field(default_factory=dict)
-    problems: dict[str, Problem] = field(default_factory=dict)
-    known: frozenset[Problem] = frozenset()
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, known: Iterable[Problem] = ()) -> None:
+        self.done: dict[str, str] = {}
+        self.problems: dict[str, Problem] = {}
+        self.known = frozenset(known)
+        self.notes: list[str] = []
 
     @property
     def in_sync(self) -> bool:
@@ -81,11 +81,10 @@ def sync(
         return work.report
 
 
-@dataclass(frozen=True)
-class _How:
+class _How(NamedTuple):
     dry_run: bool
     every: bool
-    index: str
+    incoming: str
     early: Early | None
 
 
@@ -109,11 +108,11 @@ class _Sync:
         self._seen, self._untracked = taken
         self._dry_run = how.dry_run
         self._every = how.every
-        self._index = how.index
+        self._index = how.incoming
         self._early = how.early
         self._fetch = read_settings(worktree.toplevel)[0].fetch
         self._retry = set(ledger.problems)
-        self.report = Report(known=frozenset(ledger.problems.values()))
+        self.report = Report(ledger.problems.values())
 
     def run(self) -> None:
         found = repositories(self._worktree, self._ledger, self._untracked)

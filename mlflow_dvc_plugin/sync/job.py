@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.provenance import OutputState
@@ -29,8 +29,7 @@ class Stays(Exception):  # noqa: N818 - it is what happens to the data
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One change: ``seen`` is the fingerprint that ``state`` is true for, ``old`` its cache.
 
     ``tracked`` are Git's files; ``coming`` is written down before anything is put in place.

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from mlflow_dvc_plugin.sync.ledger import Entry
 
@@ -22,7 +21,7 @@ def announce(folder: str, path: str, entry: Entry) -> None:
     """Add an output; raises OSError, and then nothing should be changed."""
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, _FILE), "a", encoding="utf-8") as file:
-        file.write(json.dumps([path, asdict(entry)]) + "\n")
+        file.write(json.dumps([path, entry._asdict()]) + "\n")
 
 
 def announced(folder: str) -> Iterator[tuple[str, Entry]]:

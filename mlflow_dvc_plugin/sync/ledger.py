@@ -6,19 +6,17 @@ sync then looks at every output.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from mlflow_dvc_plugin.scratch import replacing
 
 _FILE = "synced"
 _VERSION = 2
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An output as it was made: its hash and scheme, and the metadata file that stated it.
 
     ``seen`` is the identity of that file when it was read: what wrote it may have written the data.
@@ -44,8 +42,7 @@ class Entry:
         return entry
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is not in sync: the path, why, and the commands that mend it."""
 
     path: str
@@ -61,35 +58,39 @@ class Problem:
         return problem
 
 
-@dataclass
 class Ledger:
     """``outputs`` and ``problems`` by path; ``verified`` is for :class:`objects.Cache`.
 
     ``coming``: what syncs that did not get to the end have begun to put in place.
     """
 
-    outputs: dict[str, Entry] = field(default_factory=dict)
-    problems: dict[str, Problem] = field(default_factory=dict)
-    verified: dict[str, str] = field(default_factory=dict)
-    coming: dict[str, list[Entry]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.outputs: dict[str, Entry] = {}
+        self.problems: dict[str, Problem] = {}
+        self.verified: dict[str, str] = {}
+        self.coming: dict[str, list[Entry]] = {}
 
     @classmethod
     def read(cls, folder: str) -> Ledger:
         """Return what is kept in the worktree's state folder."""
+        ledger = cls()
         try:
             with open(os.path.join(folder, _FILE), encoding="utf-8") as file:
                 data: Any = json.load(file)
-            if data["version"] != _VERSION:
-                return cls()
-            return cls(
-                {path: Entry.of(entry, path) for path, entry in data["outputs"].items()},
-                {path: Problem.of(entry) for path, entry in data["problems"].items()},
-                dict(data["verified"]),
-                {path: [Entry.of(one, path) for one in entries]
-                 for path, entries in data.get("coming", {}).items()},
-            )  # fmt: skip
+            if data["version"] == _VERSION:
+                ledger._take(data)
+            return ledger
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls()
+
+    def _take(self, data: dict[str, Any]) -> None:
+        self.outputs = {path: Entry.of(entry, path) for path, entry in data["outputs"].items()}
+        self.problems = {path: Problem.of(entry) for path, entry in data["problems"].items()}
+        self.verified = dict(data["verified"])
+        self.coming = {
+            path: [Entry.of(one, path) for one in entries]
+            for path, entries in data.get("coming", {}).items()
+        }
 
     def expect(self, path: str, entry: Entry) -> None:
         """Take over what a sync has begun with."""
@@ -112,22 +113,15 @@ class Ledger:
         """Replace the file; raises OSError."""
         data = {
             "version": _VERSION,
-            "outputs": {path: vars(entry) for path, entry in self.outputs.items()},
-            "problems": {path: vars(entry) for path, entry in self.problems.items()},
+            "outputs": {path: entry._asdict() for path, entry in self.outputs.items()},
+            "problems": {path: entry._asdict() for path, entry in self.problems.items()},
             "verified": self.verified,
-            "coming": {path: [vars(one) for one in entries]
+            "coming": {path: [one._asdict() for one in entries]
                        for path, entries in self.coming.items()},
         }  # fmt: skip
         os.makedirs(folder, exist_ok=True)
-        handle, path = tempfile.mkstemp(prefix=_FILE, suffix=".tmp", dir=folder)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(data, separators=(",", ":")))  # faster than json.dump
-            os.replace(path, os.path.join(folder, _FILE))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            raise
+        with replacing(os.path.join(folder, _FILE)) as file:
+            file.write(json.dumps(data, separators=(",", ":")).encode())  # faster than json.dump
 
 
 def _leads_out(path: str) -> bool:

@@ -18,6 +18,7 @@ from mlflow_dvc_plugin.sync.rows import differing, require_own, rows_of
 
 _MODE = 0o444
 _MD5 = 32
+_Rows = tuple[Mapping[str, str], Mapping[str, str]]
 
 
 class Cache:
@@ -31,6 +32,7 @@ class Cache:
         self._site_cache = site_cache
         self._verified = verified
         self._listings: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._compared: dict[tuple[str, ...], _Rows | None] = {}
 
     def path(self, value: str, scheme: str = "md5") -> str:
         """Return where the object with this hash is, or would be."""
@@ -80,19 +82,28 @@ class Cache:
 
     def differing(
         self, value: str, other: Cache, value_there: str, scheme: str = "md5"
-    ) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
+    ) -> _Rows | None:
         """Return the rows of each of two directories that the ``other`` one has not.
 
         Quicker than reading both. None when only that can tell.
         """
-        try:
-            mine = read_object(self.path(value, scheme))
-            theirs = read_object(other.path(value_there, scheme))
-            require_own(mine, value)
-            require_own(theirs, value_there)
-            return differing(mine, theirs)
-        except (OSError, ValueError):
-            return None
+        key = (value, other.folder, value_there, scheme)
+        if key not in self._compared:
+            self._compared[key] = _compare(
+                (self.path(value, scheme), value), (other.path(value_there, scheme), value_there)
+            )
+        return self._compared[key]
+
+
+def _compare(one: tuple[str, str], other: tuple[str, str]) -> _Rows | None:
+    """Compare two listings, each with its place and its hash."""
+    try:
+        mine, theirs = read_object(one[0]), read_object(other[0])
+        require_own(mine, one[1])
+        require_own(theirs, other[1])
+        return differing(mine, theirs)
+    except (OSError, ValueError):
+        return None
 
 
 def is_whole(path: str, name: str, legacy: bool) -> bool:

@@ -11,14 +11,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.scratch import new_folder
 
 _BLOCK = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h
@@ -26,8 +25,7 @@ _FICLONE = 0x40049409  # linux/fs.h
 FOLDER, NEW, OLD = "sync-", "new-", "old-"
 
 
-@dataclass(frozen=True)
-class Old:
+class Old(NamedTuple):
     """A file that may go: its absolute path, ``hashing.identity`` when compared, and its hash."""
 
     path: str
@@ -35,8 +33,7 @@ class Old:
     md5: str
 
 
-@dataclass(frozen=True)
-class New:
+class New(NamedTuple):
     """A file that comes: its absolute path, the object it is made from, and the object's hash."""
 
     path: str
@@ -70,7 +67,7 @@ class Workshop:
 
     def __init__(self, scratch: str, links: tuple[str, ...]) -> None:
         os.makedirs(scratch, exist_ok=True)
-        self._folder = tempfile.mkdtemp(prefix=FOLDER, dir=scratch)
+        self._folder = new_folder(scratch, FOLDER)
         self._links = links
         self._count = 0
         mask = os.umask(0)
@@ -131,6 +128,8 @@ class Workshop:
 
     def _copy(self, new: New, ready: str) -> None:
         if new.scheme != "md5":
+            import shutil  # objects of DVC 2.x: other hooks do without its imports
+
             shutil.copyfile(new.source, ready)
             if hashing.file_md5(ready, new.scheme, Deadline(None))[0] != new.md5:
                 raise MlflowDvcError(f"the cache object {new.source} is corrupt")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mlflow_dvc_plugin.capture import fingerprint, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
@@ -17,7 +17,7 @@ from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
 from mlflow_dvc_plugin.provenance import OutputState
 from mlflow_dvc_plugin.sync.bounds import behind_link
 from mlflow_dvc_plugin.sync.objects import Cache
-from mlflow_dvc_plugin.sync.placing import New, Old
+from mlflow_dvc_plugin.sync.placing import New, Old, Workshop, remove_empty
 
 _FEW = 100  # files
 _SMALL = 16 << 20  # bytes
@@ -35,16 +35,16 @@ class CannotSyncError(Exception):
         self.hint = hint
 
 
-@dataclass
 class Plan:
     """``pairs`` are (what goes, what comes) for each place; ``folders`` may be left empty.
 
     ``of_versions``: one version of a directory becomes another, with nothing else in it.
     """
 
-    pairs: list[tuple[Old | None, New | None]] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)
-    of_versions: bool = False
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Old | None, New | None]] = []
+        self.folders: set[str] = set()
+        self.of_versions = False
 
     @property
     def places(self) -> set[str]:
@@ -52,8 +52,7 @@ class Plan:
         return {one.path for pair in self.pairs for one in pair if one is not None}
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What an output is to become: its hash (None: nothing), at an absolute path."""
 
     path: str
@@ -168,6 +167,21 @@ def is_unchanged(found: Plan, path: str, seen: Fingerprint | None, scheme: str) 
     if seen is not None and seen.isdir and _are_few(going):
         return all(_is_still(old, scheme) for old in going)
     return fingerprint.take(path, _NEVER) == seen
+
+
+def carry_out(found: Plan, target: Target, shop: Workshop) -> None:
+    """Make all ready in the shop, then put it in place; raises OSError, MlflowDvcError."""
+    ready = [shop.make(new) if new else None for _, new in found.pairs]
+    # A new file may need the place of an emptied folder, so folders go between the two.
+    for old, new in found.pairs:
+        if new is None and old is not None:
+            shop.swap(old, None, old.path)
+    remove_empty(found.folders, target.path, target.isdir)
+    for (old, new), path in zip(found.pairs, ready, strict=True):
+        if new is not None:
+            shop.swap(old, path, new.path)
+    if target.isdir:
+        os.makedirs(target.path, exist_ok=True)  # an empty directory is data, too
 
 
 def is_in_place(found: Plan) -> bool:

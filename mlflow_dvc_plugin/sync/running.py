@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow_dvc_plugin.capture.marker import holders, parent_of, token_of
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """``what`` is for a person; ``paths`` are absolute, None for all data; some only warn."""
 
     what: str

@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.capture import datafiles, dvcstate, hashing, places
@@ -24,8 +24,7 @@ _STATES_OUTPUTS = re.compile(rb"^\s*outs:", re.MULTILINE)
 _ENOUGH = 1 << 20  # bytes
 
 
-@dataclass
-class Repository:
+class Repository(NamedTuple):
     """One DVC repository of the worktree; ``stated`` are its outputs that a cache can hold."""
 
     repo: DataRepo

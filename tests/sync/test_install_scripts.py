@@ -17,8 +17,11 @@ from mlflow_dvc_plugin.sync.events import CHECK_EVENTS, EVENTS
 
 SHELLS = [words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"])
           if shutil.which(words[0])]  # fmt: skip
+START = (
+    "-c import sys; sys.path[0] or sys.path.pop(0); from mlflow_dvc_plugin.hook import run; run()"
+)
 PROGRAM = """#!/bin/sh
-case $1 in -c) exit {missing} ;; esac
+[ "$2" = "import mlflow_dvc_plugin" ] && exit {missing}
 echo "${{0##*/}} $*" >> "{noted}"
 exit {status}
 """
@@ -62,7 +65,7 @@ def test_the_path_that_is_baked_in_is_safe_whatever_it_holds(
     assert scripts.python_in(text) == python
     done, _ = started(shell, text, tmp_path / "bin")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "bin/noted").read_bytes().endswith(b"hook pre-commit an argument\n")
+    assert (tmp_path / "bin/noted").read_bytes().endswith(b"run() pre-commit an argument\n")
 
 
 @pytest.mark.parametrize("event", CHECK_EVENTS)
@@ -72,7 +75,7 @@ def test_a_python_on_the_path_that_has_the_package_is_next(
     program(tmp_path / "bin/python3", missing=1)
     program(tmp_path / "bin/python", status=1)
     done, noted = started(shell, scripts.script(event, "/gone/python"), tmp_path / "bin")
-    assert noted == f"python -m mlflow_dvc_plugin.hook {event} an argument\n"
+    assert noted == f"python {START} {event} an argument\n"
     assert done.returncode == 1
 
 
