@@ -17,6 +17,8 @@ _MD5 = 32
 # In names between line breaks: a part that begins with a dot or is empty, a NUL, and what Windows
 # takes for a separator.
 _ODD = ("\n.", "/.", "\n/", "//", "/\n", "\n\n", "\0", "\\")
+_EMPTY = b"[]"
+_BLOCK = 1 << 13  # bytes; a power of two
 # As DVC writes it. Inside a name each quotation mark has a backslash before it: these begin a file.
 _FIRST, _NEXT = b'{"md5": "', b', {"md5": "'
 
@@ -43,11 +45,10 @@ def differing(one: bytes, other: bytes) -> tuple[dict[str, str], dict[str, str]]
     None where they are not written as DVC writes them, or the rows that differ are none that
     ``rows_of`` takes.
     """
-    first, second = _texts(one), _texts(other)
-    if first is None or second is None:
+    if not (_is_dvcs(one) and _is_dvcs(other)):
         return None
     found = []
-    for texts in _same_paths(first, second) or _others(first, second):
+    for texts in _other_hashes(one, other) or _other_rows(_texts(one), _texts(other)):
         try:
             rows = _rows(b"[" + b", ".join(_FIRST + text for text in texts) + b"]")
         except ValueError:
@@ -58,30 +59,56 @@ def differing(one: bytes, other: bytes) -> tuple[dict[str, str], dict[str, str]]
     return (found[0], found[1]) if found else None
 
 
-def _texts(data: bytes) -> list[bytes] | None:
+def _is_dvcs(data: bytes) -> bool:
+    return data == _EMPTY or (data.startswith(b"[" + _FIRST) and data.endswith(b"}]"))
+
+
+def _texts(data: bytes) -> list[bytes]:
     """Return what is written of each file, from its hash on."""
-    if data == b"[]":
-        return []
-    if not data.startswith(b"[" + _FIRST) or not data.endswith(b"}]"):
-        return None
-    return data[len(_FIRST) + 1 : -1].split(_NEXT)
+    return [] if data == _EMPTY else data[len(_FIRST) + 1 : -1].split(_NEXT)
 
 
 def _text(row: tuple[str, str]) -> bytes:
     return f'{row[1]}", "relpath": {quoted(row[0])}}}'.encode()
 
 
-def _same_paths(first: list[bytes], second: list[bytes]) -> tuple[list[bytes], ...]:
-    """Return the texts that differ where the paths are the same; nothing where they are not."""
-    if len(first) != len(second):
+def _other_hashes(one: bytes, other: bytes) -> tuple[list[bytes], ...]:
+    """Return the texts that differ where nothing but hashes does; nothing where more does.
+
+    Most of two versions of a directory is the same, and is not even taken apart.
+    """
+    if len(one) != len(other):
         return ()
-    pairs = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
-    if any(one[_MD5:] != other[_MD5:] for one, other in pairs):
-        return ()
-    return [one for one, _ in pairs], [other for _, other in pairs]
+    mine, theirs, at = [], [], 0
+    while (at := _difference(one, other, at)) >= 0:
+        last = one.rfind(_NEXT, 0, at)
+        begin = last + len(_NEXT) if last >= 0 else len(_FIRST) + 1
+        hashed = begin + _MD5
+        end = one.find(_NEXT, hashed)
+        if end < 0:
+            end = len(one) - 1
+        if not begin <= at < hashed or one[hashed : end + 1] != other[hashed : end + 1]:
+            return ()
+        mine.append(one[begin:end])
+        theirs.append(other[begin:end])
+        at = end
+    return mine, theirs
 
 
-def _others(first: list[bytes], second: list[bytes]) -> tuple[set[bytes], ...]:
+def _difference(one: bytes, other: bytes, at: int) -> int:
+    """Return the first place from ``at`` on where the two, of the same length, differ; or -1."""
+    size = _BLOCK
+    while at < len(one):
+        if one[at : at + size] == other[at : at + size]:
+            at += size
+        elif size == 1:
+            return at
+        else:
+            size //= 2
+    return -1
+
+
+def _other_rows(first: list[bytes], second: list[bytes]) -> tuple[set[bytes], ...]:
     mine, theirs = set(first), set(second)
     if len(mine) < len(first) or len(theirs) < len(second):
         return ()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_dvc_plugin.capture.hashing import directory_listing
+from mlflow_dvc_plugin.sync import rows
 from mlflow_dvc_plugin.sync.rows import differing, rows_of
 
 HASHES = [hashlib.md5(bytes([number])).hexdigest() for number in range(3)]
@@ -28,11 +29,42 @@ def test_it_is_what_both_lists_would_tell(one: dict[str, str], other: dict[str, 
     assert found[1] == dict(other.items() - one.items())
 
 
-@given(LISTINGS, st.data())
-def test_other_hashes_of_the_same_files(one: dict[str, str], data: st.DataObject) -> None:
+@given(LISTINGS, st.sampled_from([1, 2, 8, rows._BLOCK]), st.data())
+def test_other_hashes_of_the_same_files(
+    one: dict[str, str], block: int, data: st.DataObject
+) -> None:
     other = {name: data.draw(st.sampled_from(HASHES)) for name in one}
-    found = differing(directory_listing(one.items()), directory_listing(other.items()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_BLOCK", block)
+        found = differing(directory_listing(one.items()), directory_listing(other.items()))
     assert found == (dict(one.items() - other.items()), dict(other.items() - one.items()))
+
+
+@given(st.integers(1, 2000), st.data())
+def test_some_of_many_files(count: int, data: st.DataObject) -> None:
+    """Their listings are longer than what is compared at once."""
+    one = {f"image{number:06}": HASHES[0] for number in range(count)}
+    changed = data.draw(st.sets(st.sampled_from(sorted(one)), max_size=5))
+    other = {**one, **dict.fromkeys(changed, HASHES[1])}
+    found = differing(directory_listing(one.items()), directory_listing(other.items()))
+    assert found == (dict.fromkeys(changed, HASHES[0]), dict.fromkeys(changed, HASHES[1]))
+
+
+@given(LISTINGS, st.integers(0, 500), st.sampled_from(["{", "0", "a", '"', ",", " ", "]"]))
+def test_a_byte_that_is_another_one_is_never_taken_for_another_list(
+    one: dict[str, str], place: int, byte: str
+) -> None:
+    text = directory_listing(one.items())
+    place = min(place, len(text) - 1)
+    other = text[:place] + byte.encode() + text[place + 1 :]
+    found = differing(text, other)
+    try:
+        told = rows_of(other, hashlib.md5(other).hexdigest() + ".dir")
+    except ValueError:
+        assert found is None
+        return
+    if found is not None:
+        assert found == (dict(one.items() - told.items()), dict(told.items() - one.items()))
 
 
 @pytest.mark.parametrize("written", [
@@ -84,8 +116,8 @@ def test_a_new_row_that_leads_out_is_refused(name: str) -> None:
 @pytest.mark.parametrize("value", ["", "0" * 31, "g" * 32, None, 7])
 def test_a_new_row_without_a_hash_is_refused(value: object) -> None:
     before = directory_listing([("b", HASHES[0])])
-    rows = [{"md5": HASHES[0], "relpath": "b"}, {"md5": value, "relpath": "c"}]
-    text = json.dumps(rows).encode()
+    listed = [{"md5": HASHES[0], "relpath": "b"}, {"md5": value, "relpath": "c"}]
+    text = json.dumps(listed).encode()
     assert differing(before, text) is None
     with pytest.raises(ValueError, match="no hash" if isinstance(value, str) else "no list"):
         rows_of(text, hashlib.md5(text).hexdigest() + ".dir")
