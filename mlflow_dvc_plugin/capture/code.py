@@ -29,6 +29,7 @@ class GitFacts:
     def __init__(self) -> None:
         self.loaded = LoadedFiles()
         self._known: dict[tuple[str, ...], tuple[object, Any]] = {}
+        self._given: dict[str, tuple[str, ...]] = {}
 
     def _while_same(self, question: tuple[str, ...], file: str, ask: Callable[[], T]) -> T:
         """Return the answer, asked again when ``file`` has changed or cannot be looked at."""
@@ -85,9 +86,15 @@ class GitFacts:
         index = os.path.join(worktree.git_dir, "index")
         return self._while_same(("index", index), index, ask)
 
+    def given(self, worktree: Worktree, metadata: tuple[str, ...]) -> None:
+        """Take the metadata files in the index from who has just listed them, for a short life."""
+        self._given[worktree.git_dir] = metadata
+
     def metadata(self, worktree: Worktree, deadline: Deadline) -> tuple[tuple[str, ...], list[str]]:
         """Return DVC's metadata files in the index, and those of them that Git ignores."""
-        paths = self.index(worktree, deadline).metadata
+        paths = self._given.get(worktree.git_dir)
+        if paths is None:
+            paths = self.index(worktree, deadline).metadata
         index = os.path.join(worktree.git_dir, "index")
         return paths, self._while_same(
             ("ignored", index),

@@ -197,7 +197,7 @@ class _Work:
             self._gate = Gate(self.worktree, self._folder)
             self._taken: Taken = self._gate.take()
             self.ledger = Ledger.read(self._folder)
-            self.found = repositories(self.worktree, self.ledger, self._taken.untracked)
+            self.found = repositories(self.worktree, self.ledger, self._taken)
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise

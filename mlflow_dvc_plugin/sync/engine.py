@@ -105,7 +105,7 @@ class _Sync:
     def __init__(self, worktree: Worktree, ledger: Ledger, taken: Taken, how: _How) -> None:
         self._worktree = worktree
         self._ledger = ledger
-        self._seen, self._untracked = taken
+        self._taken = taken
         self._dry_run = how.dry_run
         self._every = how.every
         self._index = how.incoming
@@ -115,7 +115,7 @@ class _Sync:
         self.report = Report(ledger.problems.values())
 
     def run(self) -> None:
-        found = repositories(self._worktree, self._ledger, self._untracked)
+        found = repositories(self._worktree, self._ledger, self._taken)
         named = {path for one in found for path in (out.path for out in one.repo.metadata.outputs)}
         for one in found if self._index else ():
             coming = incoming(self._worktree, one.repo.root, self._index)
@@ -125,7 +125,7 @@ class _Sync:
         self._ledger.problems.clear()
         for path, reason in broken.items():
             self._note(messages.broken(path, reason))
-        for path in homeless(self._worktree, found, self._seen):
+        for path in homeless(self._worktree, found, self._taken.seen):
             self._note(messages.homeless(path))
         for one in found:
             if not self._dry_run:
@@ -163,7 +163,7 @@ class _Sync:
         known = self._ledger.outputs.get(out.path)
         if known is None or out.path in self._retry or out.path in self._ledger.coming:
             return True
-        stated = (out.hash, out.scheme, seen_of(out, self._seen))
+        stated = (out.hash, out.scheme, seen_of(out, self._taken.seen))
         return (known.hash, known.scheme, known.seen) != stated
 
     def _gone(self, one: Repository, named: set[str], broken: dict[str, str]) -> dict[str, Entry]:
@@ -203,7 +203,7 @@ class _Sync:
         return gitrepo.tracked_files(self._worktree, paths, _SECONDS)
 
     def _follow(self, change: Change, one: Repository, out: Output, tracked: set[str]) -> None:
-        seen = seen_of(out, self._seen)
+        seen = seen_of(out, self._taken.seen)
         try:
             did = change.follow(out, tracked, seen, self._dry_run)
         except Stays as error:

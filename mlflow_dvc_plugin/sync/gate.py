@@ -33,10 +33,12 @@ class _Entry(NamedTuple):
 class Taken(NamedTuple):
     """``seen``: the identity of each metadata file on disk, by its path below the toplevel.
 
-    ``untracked``: all that is neither in Git's index nor ignored; a nested repository as ``name/``.
+    ``tracked``: the metadata files in Git's index. ``untracked``: all that is neither there nor
+    ignored; a nested repository as ``name/``.
     """
 
     seen: dict[str, str]
+    tracked: tuple[str, ...]
     untracked: tuple[str, ...]
 
 
@@ -72,6 +74,7 @@ class Gate:
         )  # fmt: skip
         return Taken(
             {os.fsdecode(name): _identity(os.path.join(os.fsencode(root), name)) for name in there},
+            tuple(os.fsdecode(entry.name) for entry in entries),
             tuple(map(os.fsdecode, others)),
         )
 

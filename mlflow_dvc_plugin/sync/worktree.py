@@ -16,10 +16,10 @@ from mlflow_dvc_plugin.capture.deadline import Deadline
 from mlflow_dvc_plugin.capture.facts import Facts
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.provenance import Output, OutputState
+from mlflow_dvc_plugin.sync.gate import Taken
 from mlflow_dvc_plugin.sync.ledger import Entry, Ledger
 from mlflow_dvc_plugin.sync.objects import Cache, own_cache
 
-_SECONDS = 120.0
 _STATES_OUTPUTS = re.compile(rb"^\s*outs:", re.MULTILINE)
 _ENOUGH = 1 << 20  # bytes
 
@@ -44,17 +44,12 @@ class Repository(NamedTuple):
         return {**self.repo.metadata.broken, **self.repo.unread}
 
 
-def repositories(
-    worktree: Worktree, ledger: Ledger, untracked: tuple[str, ...]
-) -> list[Repository]:
-    """Return the DVC repositories of the worktree, those with data left behind included.
-
-    ``untracked`` as in :class:`gitrepo.Status`.
-    """
-    status = gitrepo.Status(None, None, (), untracked)
+def repositories(worktree: Worktree, ledger: Ledger, taken: Taken) -> list[Repository]:
+    """Return the DVC repositories of the worktree, those with data left behind included."""
+    status = gitrepo.Status(None, None, (), taken.untracked)
     facts = Facts()
-    listed, _ = facts.git.metadata(worktree, Deadline(_SECONDS))
-    roots = set(places.nested_dvc_roots(worktree.toplevel, [*listed, *untracked]))
+    facts.git.given(worktree, taken.tracked)
+    roots = set(places.nested_dvc_roots(worktree.toplevel, [*taken.tracked, *taken.untracked]))
     roots.add(worktree.toplevel)
     roots.update(os.path.join(worktree.toplevel, entry.root) for entry in ledger.outputs.values())
     there = [root for root in map(os.path.normpath, roots) if os.path.isdir(f"{root}/.dvc")]
