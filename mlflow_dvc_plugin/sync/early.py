@@ -10,35 +10,34 @@ import os
 
 TYPE_CHECKING = False  # typing's takes 8 ms to import, and this has to begin before that
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
+    from mlflow_dvc_plugin.sync.ledger import Entry
 
 _Identity = tuple[int, int, int]
-_FILE = "synced"  # the ledger's
+FOLDERS = "folders"  # beside the ledger, and replaced with it
+_MOST = 1 << 20  # bytes
 
 
 class Early:
     """Fingerprints of outputs by path, as the process ``pid`` sends them through a pipe.
 
-    They count while the file ``ledger`` is ``seen``: another sync that ends has written its own.
+    They count while the file ``folders`` is ``seen``: another sync that ends has written its own.
     """
 
-    def __init__(self, ledger: str, seen: _Identity, pid: int, handle: int) -> None:
-        self._ledger = ledger
+    def __init__(self, folders: str, seen: _Identity, pid: int, handle: int) -> None:
+        self._folders = folders
         self._seen = seen
         self._pid = pid
         self._handle = handle
-        self._found: dict[str, list[int]] | None = None
+        self._found: dict[str, Fingerprint] | None = None
 
     def get(self, path: str) -> Fingerprint | None:
         """Return what was found, after waiting for it; None where nothing was, or it is too old."""
-        from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
-
         if self._found is None:
             self._found = self._receive()
-        if not (found := self._found.get(path)):
-            return None
-        nfiles, size, newest, digest, isdir = found
-        return Fingerprint(nfiles, size, newest, digest, isdir=bool(isdir))
+        return self._found.get(path)
 
     def end(self) -> None:
         """Stop the other process if nobody has asked for what it finds."""
@@ -53,18 +52,42 @@ class Early:
                 os.kill(self._pid, SIGKILL)
                 os.waitpid(self._pid, 0)
 
-    def _receive(self) -> dict[str, list[int]]:
-        import json
+    def _receive(self) -> dict[str, Fingerprint]:
         from contextlib import suppress
 
+        from mlflow_dvc_plugin.capture.fingerprint import Fingerprint
+
         with open(self._handle, "rb") as pipe:
-            data = pipe.read()
+            *lines, rest = os.fsdecode(pipe.read()).split("\n")
         with suppress(ChildProcessError):  # whoever started this process ignores SIGCHLD
             os.waitpid(self._pid, 0)
+        found = {}
         try:
-            return dict(json.loads(data)) if _identity(self._ledger) == self._seen else {}
-        except (OSError, ValueError, TypeError):
+            for line in lines:
+                *values, name = line.split("\t")
+                nfiles, size, newest, digest = map(int, values)
+                found[name] = Fingerprint(nfiles, size, newest, digest, isdir=True)
+            whole = not rest and _identity(self._folders) == self._seen
+        except (OSError, ValueError):
             return {}
+        return found if whole else {}
+
+
+def keep(folder: str, entries: Mapping[str, Entry]) -> None:
+    """Write down which folders may be looked at early, in the worktree's state folder.
+
+    Raises OSError. A name with a tab or a line break is left out.
+    """
+    from mlflow_dvc_plugin.scratch import replacing
+
+    lines = [
+        f"{entry.seen}\t{_metadata(entry.source)}\t{path}\n"
+        for path, entry in entries.items()
+        if entry.isdir
+    ]
+    fit = [line for line in lines if line.count("\t") == 2 and line.count("\n") == 1]
+    with replacing(os.path.join(folder, FOLDERS)) as file:
+        file.write(os.fsencode("".join(fit)))
 
 
 def begin() -> Early | None:
@@ -72,41 +95,38 @@ def begin() -> Early | None:
 
     The other process ends by itself, also when nobody wants to know.
     """
-    ledger = os.path.abspath(os.path.join(os.environ.get("GIT_DIR", ".git"), "mlflow-dvc", _FILE))
+    above = os.environ.get("GIT_DIR", ".git")
+    folders = os.path.abspath(os.path.join(above, "mlflow-dvc", FOLDERS))
     try:
         if len(os.sched_getaffinity(0)) < 2:
             return None
-        seen = _identity(ledger)
+        seen = _identity(folders)
         ours, theirs = os.pipe()
         pid = os.fork()
-    except (AttributeError, OSError):  # not on this system, no ledger, or not now
+    except (AttributeError, OSError):  # not on this system, nothing written down, or not now
         return None
     if pid:
         os.close(theirs)
-        return Early(ledger, seen, pid, ours)
+        return Early(folders, seen, pid, ours)
     try:
         os.close(ours)
-        _look(ledger, theirs)
+        _look(folders, theirs)
     finally:
         os._exit(0)
 
 
-def _look(ledger: str, handle: int) -> None:
-    import json
-
+def _look(folders: str, handle: int) -> None:
     _let_go(handle)
     # Not of a FIFO: nobody would ever write to it.
-    with open(os.open(ledger, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        outputs = json.load(file)["outputs"]
-    if any(os.path.isabs(name) or ".." in name.split("/") for name in outputs):
+    with open(os.open(folders, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        lines = os.fsdecode(file.read(_MOST)).split("\n")
+    split = [line.split("\t") for line in lines[:-1]]
+    if any(os.path.isabs(name) or ".." in name.split("/") for _, _, name in split):
         return  # it is damaged
-    found = {
-        name: _fingerprint(name)
-        for name, entry in outputs.items()
-        if entry["isdir"] and _metadata_of(entry["source"]) != entry["seen"]
-    }
     with open(handle, "wb") as pipe:
-        pipe.write(json.dumps(found).encode())
+        for seen, metadata, name in split:
+            if _seen_of(metadata) != seen and (found := _fingerprint(name)):
+                pipe.write(os.fsencode(f"{found}\t{name}\n"))
 
 
 def _let_go(kept: int) -> None:
@@ -121,22 +141,27 @@ def _let_go(kept: int) -> None:
             pass  # the listing's own
 
 
-def _fingerprint(name: str) -> list[int]:
+def _fingerprint(name: str) -> str:
+    """Return the folder's fingerprint, less what it is one of; "" for anything else."""
     from mlflow_dvc_plugin.capture import fingerprint
     from mlflow_dvc_plugin.capture.deadline import Deadline
 
     try:
-        return list(fingerprint.take(name, Deadline(None)) or ())
+        found = fingerprint.take(name, Deadline(None))
     except (OSError, ValueError):
-        return []
+        return ""
+    return "\t".join(map(str, found[:4])) if found and found.isdir else ""
 
 
-def _metadata_of(source: str) -> str:
-    """Return the identity, as in the ledger, of the file that states the hash."""
-    if not source.endswith(".dvc"):
-        source = os.path.splitext(source)[0] + ".lock"
+def _metadata(source: str) -> str:
+    """Return the file that states the hash of an output with this source."""
+    return source if source.endswith(".dvc") else os.path.splitext(source)[0] + ".lock"
+
+
+def _seen_of(metadata: str) -> str:
+    """Return the file's identity, as in the ledger."""
     try:
-        info = os.stat(source)
+        info = os.stat(metadata)
     except OSError:
         return ""
     return f"{info.st_mtime_ns} {info.st_ino} {info.st_size}"

@@ -11,6 +11,7 @@ import os
 from typing import Any, NamedTuple
 
 from mlflow_dvc_plugin.scratch import replacing
+from mlflow_dvc_plugin.sync import early
 
 _FILE = "synced"
 _VERSION = 2
@@ -120,6 +121,7 @@ class Ledger:
                        for path, entries in self.coming.items()},
         }  # fmt: skip
         os.makedirs(folder, exist_ok=True)
+        early.keep(folder, self.outputs)  # first: a look that began before this counts no more
         with replacing(os.path.join(folder, _FILE)) as file:
             file.write(json.dumps(data, separators=(",", ":")).encode())  # faster than json.dump
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
     reason="needs two processors",
 )
-LEDGER = Path(".git/mlflow-dvc/synced")
+FOLDERS = Path(".git/mlflow-dvc/folders")
 
 
 @pytest.fixture
@@ -81,33 +80,46 @@ def test_a_hook_imports_nothing_that_it_could_do_without(moved: Path, python_in:
     assert data_in(moved) == TWO
 
 
+def test_a_name_that_no_line_holds_is_left_out(moved: Path) -> None:
+    ledger = Ledger.read(str(FOLDERS.parent))
+    entry = ledger.outputs["data/images"]
+    ledger.outputs |= {"data/im\tages": entry, "data/im\nages": entry, "data/\udcff": entry}
+    ledger.save(str(FOLDERS.parent))
+    lines = os.fsdecode(FOLDERS.read_bytes()).splitlines()
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["data/images.dvc", "data/images"], ["data/images.dvc", "data/\udcff"],
+    ]  # fmt: skip
+    assert begun().get("data/images")
+
+
 def test_where_nothing_has_changed_nothing_is_looked_at(versions: Path) -> None:
     assert begun().get("data/images") is None
 
 
 def test_what_another_sync_may_have_changed_does_not_count(moved: Path) -> None:
     found = begun()
-    os.utime(LEDGER)
+    os.utime(FOLDERS)
     assert found.get("data/images") is None
 
 
-def test_one_that_is_stopped_counts_for_nothing(moved: Path) -> None:
+@pytest.mark.parametrize("said", ["1\t2\t3", "1\t2\t3\t4\tdata/imag", "1\t2\tdata/images\n", "x\n"])
+def test_one_that_is_stopped_counts_for_nothing(moved: Path, said: str) -> None:
     handle, other = os.pipe()
-    os.write(other, b'{"data/im')
+    os.write(other, said.encode())
     os.close(other)
     child = subprocess.Popen([sys.executable, "-c", ""])
-    info = LEDGER.stat()
+    info = FOLDERS.stat()
     seen = (info.st_ino, info.st_mtime_ns, info.st_size)
-    assert Early(str(LEDGER), seen, child.pid, handle).get("data/images") is None
+    assert Early(str(FOLDERS), seen, child.pid, handle).get("data/images") is None
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"outputs": {"a": 1}}', "gone"])
-def test_a_damaged_ledger_stops_nothing(moved: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["", "a", "a\n", "a\tb\tc\td\n", "\t\t\n", "\xff\0\n", "gone"])
+def test_a_damaged_list_stops_nothing(moved: Path, damage: str) -> None:
     if damage == "gone":
-        LEDGER.unlink()
+        FOLDERS.unlink()
         assert early.begin() is None
     else:
-        LEDGER.write_text(damage)
+        FOLDERS.write_text(damage, encoding="latin-1")
         assert begun().get("data/images") is None
     assert after("post-checkout", [], early.begin()) == 0
     assert data_in(moved) == TWO
@@ -155,7 +167,7 @@ def test_what_is_edited_while_another_sync_is_at_work_is_named(moved: Path) -> N
     """The look is older than the wait for the other one."""
     found = begun()
     assert found.get("data/images")
-    with LEDGER.with_name("lock").open("r+b") as lock:
+    with FOLDERS.with_name("lock").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with ThreadPoolExecutor(1) as pool:
             hook = pool.submit(after, "post-checkout", [], found)
@@ -164,7 +176,7 @@ def test_what_is_edited_while_another_sync_is_at_work_is_named(moved: Path) -> N
             fcntl.flock(lock, fcntl.LOCK_UN)
             assert hook.result() == 0
     assert (moved / "data/images/dog.png").read_text() == "mine\n"
-    assert "data/images" in Ledger.read(str(LEDGER.parent)).problems
+    assert "data/images" in Ledger.read(str(FOLDERS.parent)).problems
 
 
 def test_where_the_data_has_followed_meanwhile_all_is_well(
@@ -175,7 +187,7 @@ def test_where_the_data_has_followed_meanwhile_all_is_well(
     dvc("checkout", "--quiet")
     assert after("post-checkout", [], found) == 0
     assert data_in(moved) == TWO
-    assert Ledger.read(str(LEDGER.parent)).problems == {}
+    assert Ledger.read(str(FOLDERS.parent)).problems == {}
     assert "run:" not in capsys.readouterr().err
 
 
@@ -189,16 +201,15 @@ def test_who_starts_a_hook_may_ignore_its_children(moved: Path) -> None:
 
 
 @pytest.mark.parametrize("paths", [["/"], ["data/images", "../.."], ["data/../../.."]])
-def test_a_ledger_that_leads_out_is_not_followed(moved: Path, paths: list[str]) -> None:
-    entry = json.loads(LEDGER.read_text())["outputs"]["data/images"]
-    LEDGER.write_text(json.dumps({"outputs": dict.fromkeys(paths, entry)}))
+def test_a_list_that_leads_out_is_not_followed(moved: Path, paths: list[str]) -> None:
+    FOLDERS.write_text("".join(f"before\tdata/images.dvc\t{path}\n" for path in paths))
     found = begun()
     assert all(found.get(path) is None for path in paths)
 
 
-def test_a_ledger_that_is_no_file_is_not_waited_for(moved: Path) -> None:
-    LEDGER.unlink()
-    os.mkfifo(LEDGER)
+def test_a_list_that_is_no_file_is_not_waited_for(moved: Path) -> None:
+    FOLDERS.unlink()
+    os.mkfifo(FOLDERS)
     assert begun().get("data/images") is None
 
 
