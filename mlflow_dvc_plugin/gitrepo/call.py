@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -89,14 +90,42 @@ def start(
     environ.update(_OWN_SETTINGS)
     environ.update(env or {})
     try:
-        return subprocess.Popen(
-            ["git", *args],  # noqa: S607 - the user's own Git
+        return _Process(
+            ["git", *args],
             cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=stderr, start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )  # fmt: skip
     except OSError as error:
         raise GitError("the git program was not found", "install Git") from error
+
+
+class _Process(subprocess.Popen[bytes]):
+    """A process whose end is seen as it comes.
+
+    With a time limit `subprocess` looks for the end again and again, a millisecond apart or more
+    (``Popen._wait``): most of our questions to Git take no longer than that.
+    """
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, at most ``timeout`` seconds; raises subprocess.TimeoutExpired."""
+        if timeout is not None and self.returncode is None:
+            _sleep_until_ended(self.pid, timeout)
+        return super().wait(timeout)
+
+
+def _sleep_until_ended(pid: int, timeout: float) -> None:
+    """Return when the child has ended, when the seconds have passed, or where neither is told."""
+    try:
+        handle = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # Linux only; or somebody else has waited for it
+        return
+    try:
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        ended.poll(max(0.0, timeout) * 1000)
+    finally:
+        os.close(handle)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -46,7 +46,7 @@ class Cache:
             info = os.stat(path)
             if not stat.S_ISREG(info.st_mode) or (size is not None and info.st_size != size):
                 return False
-            identity = f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
+            identity = _identity(info)
             if self._verified.get(path) == identity or self._recorded(path, info, value, scheme):
                 return True
             if hashing.file_md5(path, scheme, Deadline(None))[0] != value[:_MD5]:
@@ -89,21 +89,27 @@ class Cache:
         """
         key = (value, other.folder, value_there, scheme)
         if key not in self._compared:
-            self._compared[key] = _compare(
-                (self.path(value, scheme), value), (other.path(value_there, scheme), value_there)
-            )
+            try:
+                mine, theirs = self._whole(value, scheme), other._whole(value_there, scheme)
+                self._compared[key] = differing(mine, theirs)
+            except (OSError, ValueError):
+                self._compared[key] = None
         return self._compared[key]
 
+    def _whole(self, value: str, scheme: str) -> bytes:
+        """Return the object's bytes; raises OSError, ValueError when they are not its own."""
+        path = self.path(value, scheme)
+        data, identity = _read(path)
+        if identity is None:  # somebody writes to it
+            require_own(data, value)
+        elif self._verified.get(path) != identity:
+            require_own(data, value)
+            self._verified[path] = identity
+        return data
 
-def _compare(one: tuple[str, str], other: tuple[str, str]) -> _Rows | None:
-    """Compare two listings, each with its place and its hash."""
-    try:
-        mine, theirs = read_object(one[0]), read_object(other[0])
-        require_own(mine, one[1])
-        require_own(theirs, other[1])
-        return differing(mine, theirs)
-    except (OSError, ValueError):
-        return None
+
+def _identity(info: os.stat_result) -> str:
+    return f"{hashing.identity(info)} {stat.S_IMODE(info.st_mode):o}"
 
 
 def is_whole(path: str, name: str, legacy: bool) -> bool:
@@ -117,12 +123,20 @@ def is_whole(path: str, name: str, legacy: bool) -> bool:
 
 
 def read_object(path: str) -> bytes:
-    """Read a regular file; without O_NONBLOCK the opening of a FIFO would wait for ever."""
+    """Read a regular file; raises OSError, and ValueError for anything else."""
+    return _read(path)[0]
+
+
+def _read(path: str) -> tuple[bytes, str | None]:
+    """Return the file's bytes, and its identity when it was the same before and after."""
+    # Without O_NONBLOCK the opening of a FIFO would wait for ever.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode):
             raise ValueError(f"{path} is not a regular file")
-        return file.read()
+        data, identity = file.read(), _identity(before)
+        return data, identity if _identity(os.fstat(handle)) == identity else None
 
 
 def own_cache(root: str, worktree: Worktree) -> str:

@@ -79,6 +79,16 @@ def test_a_listing_with_a_repository_in_it_is_not_followed(versions: Path, membe
     assert not (versions / "evil").exists()
 
 
+@pytest.mark.parametrize("name", ["mlflow_dvc_plugin", "subprocess", "yaml", "gc"])
+def test_a_module_of_the_project_is_not_taken_for_the_library(
+    versions: Path, git: Git, name: str
+) -> None:
+    (versions / f"{name}.py").write_text("open('imported', 'w').close()\n")
+    git("checkout", "-q", "two")
+    assert data_in(versions) == TWO
+    assert not (versions / "imported").exists()
+
+
 def test_a_folder_of_the_data_that_became_a_link_is_not_written_through(versions: Path) -> None:
     (versions / "src").mkdir()
     (versions / "data/images/sub").symlink_to("../../src")

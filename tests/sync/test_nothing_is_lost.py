@@ -48,6 +48,27 @@ def test_files_of_ones_own_inside_a_data_folder_survive(versions: Path, git: Git
     assert sync()[0] == 0
 
 
+@pytest.mark.parametrize("branch", ["main", "two"])
+def test_a_listing_that_was_damaged_since_it_was_read_is_not_followed(
+    versions: Path, git: Git, branch: str
+) -> None:
+    """Of the version before or the one to come; its size and mtime are as they were."""
+    for to in ("two", "main", "two", "main"):
+        git("checkout", "-q", to)
+    stated = git("show", f"{branch}:data/images.dvc")
+    md5 = next(line.split()[-1] for line in stated.splitlines() if "md5:" in line)
+    listing = versions / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    info, text = listing.stat(), listing.read_text()
+    listing.chmod(0o644)
+    listing.write_text(text.replace("cat.png", "rat.png"))
+    listing.chmod(0o444)
+    os.utime(listing, ns=(info.st_atime_ns, info.st_mtime_ns))
+    git_says("checkout", "-q", "two")
+    assert not (versions / "data/images/rat.png").exists()
+    found = data_in(versions)
+    assert found == (TWO if branch == "main" else {**ONE, "data/train.csv": TWO["data/train.csv"]})
+
+
 def test_a_file_in_the_place_of_one_to_come_stays(versions: Path) -> None:
     (versions / "data/images/sub").mkdir()
     (versions / "data/images/sub/owl.png").write_text("mine\n")
