@@ -9,6 +9,8 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from benchmarks import histories
 from benchmarks.bench import Bench
@@ -28,8 +30,35 @@ print(json.dumps(to_tags(capture(Facts(), thorough=True)[0])))
 _KNOWN = (".git", "mlflow-dvc", "objects")
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A run that is brought back from ``repo`` into the folder ``to``."""
+
+    repo: str
+    to: str
+    run: Record
+
+    def bring(self) -> None:
+        outcome = restore(self.run, How(to=self.to), self.repo, lambda *_: None)
+        if not outcome.whole:
+            raise SystemExit(f"the restore has failed: {outcome}")
+
+    def again(self) -> None:
+        git(self.repo, "worktree", "remove", "--force", "--force", self.to)
+
+    def add(self) -> None:
+        git(self.repo, "worktree", "add", "-q", "--detach", self.to, "main")
+
+    def forget(self) -> None:
+        """Let nothing be known of the objects."""
+        shutil.rmtree(os.path.join(self.repo, *_KNOWN), ignore_errors=True)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.to)
+
+
 def beside(bench: Bench) -> list[Row]:
-    """Measure a restore of a directory of 20,000 files, by hard links."""
+    """Measure a restore of a directory of 20,000 files, by hard links and by copies."""
     repo = histories.history(bench, "folder")
     _dvc(repo, "config", "--local", "cache.type", "hardlink")
     for folder, _, names in os.walk(os.path.join(repo, ".dvc", "cache")):
@@ -37,26 +66,20 @@ def beside(bench: Bench) -> list[Row]:
             os.chmod(os.path.join(folder, name), 0o444)  # as DVC leaves them where it makes links
     _dvc(repo, "checkout", "--quiet", "--relink")
     git(repo, "config", "core.hooksPath", os.devnull)
-    to, clone = os.path.join(bench.base, "restored"), os.path.join(bench.base, "cloned")
+    case = _Case(repo, os.path.join(bench.base, "restored"), _run(repo))
+    return [*_links(bench, case), *_copies(bench, case)]
+
+
+def _links(bench: Bench, case: _Case) -> list[Row]:
+    repo, to = case.repo, case.to
     known, noted = os.path.join(repo, *_KNOWN), os.path.join(bench.base, "noted")
-    run = _run(repo)
+    clone = os.path.join(bench.base, "cloned")
     shutil.copytree(known, noted)
 
     def captured() -> None:
         """Let no more be known of the objects than the start of the run has written down."""
-        shutil.rmtree(known)
+        case.forget()
         shutil.copytree(noted, known)
-
-    def nothing() -> None:
-        shutil.rmtree(known)
-
-    def again() -> None:
-        git(repo, "worktree", "remove", "--force", "--force", to)
-
-    def bring() -> None:
-        outcome = restore(run, How(to=to), repo, lambda *_: None)
-        if not outcome.whole:
-            raise SystemExit(f"the restore has failed: {outcome}")
 
     def by_hand() -> None:
         git(bench.base, "clone", "--quiet", repo, clone)
@@ -64,15 +87,15 @@ def beside(bench: Bench) -> list[Row]:
         _dvc(clone, "config", "--local", "cache.type", "hardlink")
         _dvc(clone, "checkout", "--quiet")
 
-    made = timed(lambda: git(repo, "worktree", "add", "-q", "--detach", to, "main"), after=again)
-    linked = timed(lambda: _link(repo, to), after=lambda: shutil.rmtree(to))
-    read = timed(lambda: _link(repo, to, read=True), after=lambda: shutil.rmtree(to))
+    turns = {
+        "add": timed(case.add, after=case.again),
+        "link": timed(lambda: _link(repo, to), after=case.clear),
+        "read": timed(lambda: _link(repo, to, read=True), after=case.clear),
+        "ours": timed(case.bring, before=captured, after=case.again),
+        "reading": timed(case.bring, before=case.forget, after=case.again),
+    }
+    samples = interleave(turns, bench.rounds(12), warm_up=1)
     hand = timed(by_hand, after=lambda: shutil.rmtree(clone))
-    ours = timed(bring, before=captured, after=again)
-    reading = timed(bring, before=nothing, after=again)
-    rounds = bench.rounds(12)
-    turns = {"add": made, "link": linked, "read": read, "ours": ours, "reading": reading}
-    samples = interleave(turns, rounds, warm_up=1)
     slow = interleave({"hand": hand}, bench.rounds(3, least=1), warm_up=0)["hand"]
     parts = [statistics.median(samples[name].wall) for name in ("add", "link")]
     limit = Limit(parts[0] + 1.3 * parts[1], "git worktree add + 1.3 x linking")
@@ -84,6 +107,24 @@ def beside(bench: Bench) -> list[Row]:
         Row("restore --to", samples["ours"].wall, base, limit, cpu=samples["ours"].cpu),
         Row("  no object known, each read", reads.wall, base, cpu=reads.cpu),
         Row("git clone, dvc checkout", slow.wall, base, cpu=slow.cpu),
+    ]
+
+
+def _copies(bench: Bench, case: _Case) -> list[Row]:
+    """Measure what DVC's default comes to where the file system has no reflinks."""
+    _dvc(case.repo, "config", "--local", "cache.type", "copy")
+    turns = {
+        "add": timed(case.add, after=case.again),
+        "copy": timed(lambda: _copy(case.repo, case.to), after=case.clear),
+        "ours": timed(case.bring, before=case.forget, after=case.again),
+    }
+    samples = interleave(turns, bench.rounds(8), warm_up=1)
+    parts = [statistics.median(samples[name].wall) for name in ("add", "copy")]
+    limit = Limit(parts[0] + 1.3 * parts[1], "git worktree add + 1.3 x copying")
+    base, ours = samples["copy"].wall, samples["ours"]
+    return [
+        Row("copying 20,000 objects", base, cpu=samples["copy"].cpu),
+        Row("restore --to, by copies", ours.wall, base, limit, cpu=ours.cpu),
     ]
 
 
@@ -99,20 +140,32 @@ def _run(repo: str) -> Record:
 
 def _link(repo: str, to: str, *, read: bool = False) -> None:
     """Link the directory's files, each looked at first, or read: less cannot be done."""
+    for md5, source, target in _files(repo, to):
+        if read:
+            with open(source, "rb", buffering=0) as file:
+                data = file.read()
+            if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
+                raise SystemExit(f"{source} is damaged")
+        else:
+            os.stat(source)
+        os.link(source, target)
+
+
+def _copy(repo: str, to: str) -> None:
+    """Copy the directory's files, without a look at what is copied."""
+    for _, source, target in _files(repo, to):
+        shutil.copyfile(source, target)
+
+
+def _files(repo: str, to: str) -> Iterator[tuple[str, str, str]]:
+    """Make the folder; yield (md5, the object, its place there) of each file."""
     os.makedirs(to)
     cache = os.path.join(repo, ".dvc", "cache", "files", "md5")
     with open(histories.listing(repo), encoding="utf-8") as file:
         rows = json.load(file)
     for row in rows:
-        source = f"{cache}/{row['md5'][:2]}/{row['md5'][2:]}"
-        if read:
-            with open(source, "rb", buffering=0) as file:
-                data = file.read()
-            if hashlib.md5(data, usedforsecurity=False).hexdigest() != row["md5"]:
-                raise SystemExit(f"{source} is damaged")
-        else:
-            os.stat(source)
-        os.link(source, f"{to}/{row['relpath']}")
+        md5 = row["md5"]
+        yield md5, f"{cache}/{md5[:2]}/{md5[2:]}", f"{to}/{row['relpath']}"
 
 
 def _dvc(repo: str, *args: str) -> None:

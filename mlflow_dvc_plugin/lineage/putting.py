@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.capture.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.copying import copy_files
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.lineage.standing import MovedError, Put, mark_at
@@ -50,8 +51,15 @@ def _files(  # noqa: PLR0913, PLR0917
     """Put the files in place; those that may be linked go straight there."""
     executable, kind = need.path in how.executable, how.types[0]
     left: Iterable[str] = rows
+    if kind == "copy" and need.hash.endswith(".dir") and not need.legacy:
+        placed = done.inside.setdefault(target, {})
+        copy_files(target, rows, shelf.roots[False], placed, executable=executable)
+        shelf.unsure[False].difference_update(rows.values())
+        return
     if kind == "hardlink" and not executable and "" not in rows:
         left = _link(target, rows, shelf, need, done.inside.setdefault(target, {}))
+        if not left:
+            shelf.unsure[need.legacy].difference_update(rows.values())
     if left and "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):
         raise MovedError  # a copy has no key that would tell
     for relpath in left:

@@ -32,14 +32,15 @@ class Shelf:
     """One cache folder of the DVC repository at the absolute path ``root``.
 
     ``keys`` are those of sound objects, by name, of DVC 3.x and of 2.x (``legacy``). What is known
-    of them in Git's folder ``common_dir`` is not read again. ``later``: whoever links to an object
-    then compares its key; so it is not looked at here, not even whether it is there: it is
-    ``unsure``.
+    of them in Git's folder ``common_dir`` is not read again. ``later`` is how members of
+    directories are put in place by one who looks at them then; until that they are ``unsure``. A
+    ``hardlink`` compares an object's key: one that is known is not looked at here, not even whether
+    it is there. A ``copy`` reads it: here it only has to be there.
     """
 
     def __init__(
         self, folder: str, root: str, site_cache: str | None, common_dir: str | None = None,
-        *, later: bool = False,
+        *, later: str | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self._root = root
@@ -61,12 +62,12 @@ class Shelf:
     def recall(self, listing: str, legacy: bool) -> None:
         """Look whether a directory's objects are as they were when they had been read."""
         rows, known = self.listing(listing, legacy), self._known
-        if rows is None or known is None:
+        if rows is None or known is None or self._is_copied(legacy):
             return
         names = list(dict.fromkeys(rows.values()))
         then = known.read(listing, legacy, len(names))
         keys = self.keys[legacy]
-        if then and self._later:
+        if then and self._later == "hardlink":
             new = dict(zip(names, then, strict=True))
             if {*map(operator.itemgetter(3), then)} != {AS_DVC}:
                 new = {name: key for name, key in new.items() if key[3] == AS_DVC}
@@ -82,6 +83,11 @@ class Shelf:
             keys.update(itertools.compress(zip(names, now, strict=True), same))
         if not all(map(keys.__contains__, names)):
             self._listed[listing, legacy] = names
+
+    def _is_copied(self, legacy: bool) -> bool:
+        return (
+            self._later == "copy" and not legacy
+        )  # the hash of a text from DVC 2.x is not of its bytes
 
     def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
         look = os.stat
@@ -104,6 +110,10 @@ class Shelf:
         doubtful = {name for name in names if name not in known or (alone and name in unsure)}
         # To know a listing is to have read it.
         doubtful = {name for name in doubtful if not alone or self.listing(name, legacy) is None}
+        if not alone and self._is_copied(legacy):
+            there = {name for name in doubtful if os.path.isfile(self.path(name, legacy))}
+            self.unsure[legacy].update(there)
+            return doubtful - there
         return doubtful - self._read(doubtful, legacy)
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:

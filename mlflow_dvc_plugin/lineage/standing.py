@@ -28,8 +28,8 @@ class MovedError(Exception):
 class Put:
     """Files as they were put in place: absolute path -> what changes when they are written to.
 
-    ``inside`` are those of directories that are hard links: the directory's path -> relative path
-    -> the object.
+    ``inside`` are those of directories, hard links or copies: the directory's path -> relative path
+    -> what ``stat`` said of it.
     """
 
     files: dict[str, Mark | None] = field(default_factory=dict)
@@ -71,13 +71,8 @@ def differences(
         if _directory_hash(root, target, need.legacy) != need.hash:
             yield f"{need.path} is not what the run's tag says ({need.hash})"
         return
-    placed = done.inside.get(target, {}) if done else {}
-    unsure = shelf.unsure[need.legacy]
-    if _all_stand(root, target, rows, placed):
-        unsure.difference_update(rows.values())
+    if _all_stand(root, target, rows, done.inside.get(target, {}) if done else {}):
         return
-    if not unsure.isdisjoint(rows.values()):
-        raise MovedError
     there = set(_data_files(root, target))
     for relpath in sorted(rows.keys() ^ there) if rows.keys() != there else ():
         what = "is missing" if relpath in rows else "is no part of the run's data"
@@ -101,7 +96,7 @@ def renew(target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, done
 
 
 def _all_stand(root: str, target: str, rows: Mapping[str, str], placed: Mapping[str, Key]) -> bool:
-    """Tell whether all files are the links that were made, and no other is there.
+    """Tell whether all files are those that were put there, and no other is there.
 
     False when anything is not as expected: then the long way tells what.
     """

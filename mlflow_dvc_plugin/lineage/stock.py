@@ -13,6 +13,7 @@ from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.dvcconfig import read_config
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
+from mlflow_dvc_plugin.lineage.copying import can_clone
 from mlflow_dvc_plugin.lineage.fetchdata import Gatherer
 from mlflow_dvc_plugin.lineage.gathered import Gathered, Missing
 from mlflow_dvc_plugin.lineage.imports import Importer, source_of
@@ -44,7 +45,7 @@ class Stock:
         """Get all objects into the caches; what cannot be had is in ``gathered.missing``.
 
         ``stated`` is what the commit states that the data came from, an empty one where it is not
-        here; ``later`` as in Shelf, where the data will be hard links.
+        here; ``later``: whoever puts the data in place looks at the objects, as in Shelf.
         """
         sources = partial(source_of, self.worktree.toplevel, stated)
         by_root: dict[str, list[Need]] = {}
@@ -61,10 +62,9 @@ class Stock:
             config = read_config(os.path.join(main, ".dvc"))
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
-            linked = later and config.links[0] == "hardlink"
-            home = self.worktree.common_dir
-            shelf = self.shelves[root] = Shelf(folder, main, site, home, later=linked)
-            self.links[root] = config.links
+            types = self.links[root] = _possible(config.links, folder)
+            home, kind = self.worktree.common_dir, types[0] if later else None
+            shelf = self.shelves[root] = Shelf(folder, main, site, home, later=kind)
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
             Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)
             self._add(found)
@@ -101,6 +101,13 @@ class Stock:
                 if os.path.isdir(shelf.folder) and not os.path.lexists(target):
                     shutil.move(shelf.folder, target)
                     self.shelves[root] = Shelf(target, os.path.dirname(own), None)
+
+
+def _possible(types: tuple[str, ...], cache: str) -> tuple[str, ...]:
+    """Return the link types less the reflinks that the cache's file system does not have."""
+    if types[0] == "reflink" and not can_clone(cache):
+        return types[1:] or ("copy",)
+    return types
 
 
 def without_inner(needs: Sequence[Need]) -> list[Need]:

@@ -20,7 +20,9 @@ from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.scratch import new_folder
 
 _BLOCK = 1 << 20
-_FICLONE = 0x40049409  # linux/fs.h
+FICLONE = 0x40049409  # linux/fs.h
+# The file system has no such link, or not to there.
+_NEVER = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV)
 # Folders and files of the scratch folder; an old file may be the only one with its bytes.
 FOLDER, NEW, OLD = "sync-", "new-", "old-"
 
@@ -89,20 +91,27 @@ class Workshop:
         for link in self._links:
             if link in ("hardlink", "symlink") and not can_share(new):
                 continue
-            with contextlib.suppress(OSError, NotImplementedError):
-                if link == "hardlink":
-                    os.link(new.source, ready)
-                elif link == "symlink":
-                    os.symlink(new.source, ready)
-                elif link == "reflink":
-                    self._reflink(new, ready)
-                else:
-                    break
+            if link == "copy":
+                break
+            try:
+                self._link(link, new, ready)
+            except (OSError, NotImplementedError) as error:
+                if getattr(error, "errno", errno.ENOSYS) in _NEVER:  # nor for any other file
+                    self._links = tuple(one for one in self._links if one != link)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(ready)
+            else:
                 return ready
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(ready)
         self._copy(new, ready)
         return ready
+
+    def _link(self, kind: str, new: New, ready: str) -> None:
+        if kind == "hardlink":
+            os.link(new.source, ready)
+        elif kind == "symlink":
+            os.symlink(new.source, ready)
+        else:
+            self._reflink(new, ready)
 
     def swap(self, old: Old | None, ready: str | None, target: str) -> None:
         """Put ``ready`` in the place of ``old``; None for nothing there before, or after.
@@ -138,7 +147,7 @@ class Workshop:
             with open(new.source, "rb", buffering=0) as file, open(ready, "xb", buffering=0) as out:
                 while block := file.read(_BLOCK):
                     digest.update(block)
-                    _write_all(out.fileno(), block)
+                    write_all(out.fileno(), block)
             if digest.hexdigest() != new.md5:
                 raise MlflowDvcError(f"the cache object {new.source} is corrupt")
         os.chmod(ready, self._mode(new))
@@ -149,7 +158,7 @@ class Workshop:
         except ImportError as error:
             raise NotImplementedError from error
         with open(new.source, "rb") as file, open(ready, "xb") as out:
-            fcntl.ioctl(out.fileno(), _FICLONE, file.fileno())
+            fcntl.ioctl(out.fileno(), FICLONE, file.fileno())
         os.chmod(ready, self._mode(new))
 
     def _mode(self, new: New) -> int:
@@ -210,7 +219,8 @@ def _put_back(aside: str, target: str) -> None:
     # It stays in the scratch folder, and the next sync names it.
 
 
-def _write_all(handle: int, block: bytes) -> None:
+def write_all(handle: int, block: bytes) -> None:
+    """Write the whole block; raises OSError."""
     view = memoryview(block)
     while view:
         view = view[os.write(handle, view) :]

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Dvc, Git
@@ -121,6 +122,28 @@ def test_an_object_that_may_be_written_to_is_read_until_it_is_protected(
             assert bring(run, to=f"../at{number}").whole
         counts.append(files.count(str(source)))
     assert counts == [1, 1, 0] and source.stat().st_mode & 0o777 == 0o444
+
+
+def test_known_objects_are_linked_once_below_patterns_of_dvc_as_well(
+    repo: Path, run: Record, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repo / ".dvcignore").write_text("*.tmp\n")
+    git("add", ".dvcignore")
+    git("commit", "-qm", "patterns")
+    run = made()
+    assert bring(run, to="../before").whole
+    links: list[str] = []
+    link = os.link
+
+    def noted(source: str, place: str, **how: Any) -> None:
+        links.append(place)
+        link(source, place, **how)
+
+    monkeypatch.setattr(os, "link", noted)
+    with opened() as files:
+        assert bring(run, to="../after").whole
+    assert sorted(place for place in links if place in FILES) == sorted(FILES)
+    assert read(repo, files) == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"what is this", None])

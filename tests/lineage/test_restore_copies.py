@@ -1,0 +1,126 @@
+"""Copies of a directory's objects: each is read once, straight into its place, and proved."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Dvc, Git
+
+from lineage.making import made
+from lineage.restoring import bring
+from lineage.test_restore_known import FILES, FOLDER, objects, run
+from lineage.test_restore_verified import damage, opened
+from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage.copying import can_clone
+from mlflow_dvc_plugin.lineage.record import Record
+from mlflow_dvc_plugin.sync.placing import New, Workshop
+
+__all__ = ["run"]
+
+
+@pytest.fixture(params=["copy", "reflink,copy"], autouse=True)
+def kind(request: pytest.FixtureRequest, run: Record, dvc: Dvc) -> str:
+    """DVC's default is the second one."""
+    dvc("config", "--quiet", "cache.type", request.param)
+    return str(request.param)
+
+
+def name_of(source: Path) -> str:
+    return f"{source.parent.name}/{source.name}"
+
+
+def test_an_object_is_read_once_for_each_of_its_places(repo: Path, run: Record, kind: str) -> None:
+    if "reflink" in kind and can_clone(str(repo)):
+        pytest.skip("this file system has reflinks")
+    old = os.umask(0o027)
+    try:
+        with opened() as files:
+            assert bring(run, to="../back").whole
+    finally:
+        os.umask(old)
+    read = [file for file in files if file.endswith(tuple(map(name_of, objects(repo))))]
+    assert len(read) == len(FILES)
+    for name, data in FILES.items():
+        path = repo.parent / "back" / FOLDER / name
+        assert path.read_bytes() == data
+        info = path.stat()
+        assert (stat.S_IMODE(info.st_mode), info.st_nlink) == (0o640, 1)
+
+
+@pytest.mark.parametrize("how", ["bytes", "longer", "gone", "folder", "fifo"])
+def test_all_that_cannot_be_copied_is_named_and_nothing_stays(
+    repo: Path, run: Record, how: str
+) -> None:
+    for source in objects(repo):
+        if how == "bytes":
+            damage(source, 0o444)
+        else:
+            text = source.read_bytes()
+            source.unlink()
+        if how == "longer":
+            source.write_bytes(text + b"more\n")
+        elif how == "folder":
+            source.mkdir()
+        elif how == "fifo":
+            os.mkfifo(source)
+    outcome = bring(run, to="../back")
+    assert {one.path for one in outcome.missing} >= {f"{FOLDER}/sub/two.csv"}
+    assert len(outcome.missing) == len(objects(repo))
+    assert not (repo.parent / "back").exists()
+
+
+def test_a_file_that_git_has_put_in_the_place_is_not_replaced(
+    repo: Path, run: Record, git: Git
+) -> None:
+    (repo / ".gitignore").unlink(missing_ok=True)
+    git("rm", "-q", "--cached", "--ignore-unmatch", "-r", FOLDER)
+    git("add", "--force", f"{FOLDER}/one.csv")
+    git("commit", "-qm", "a file of the data is Git's as well")
+    with pytest.raises(MlflowDvcError, match=r"one\.csv is there already"):
+        bring(made(), to="../back")
+    assert not (repo.parent / "back").exists()
+
+
+@pytest.fixture
+def small_files() -> Iterator[int]:
+    """Let nobody write a file of more than some bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield 1 << 20
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_where_a_file_cannot_be_written_to_its_end_nothing_stays(
+    repo: Path, git: Git, dvc: Dvc, small_files: int
+) -> None:
+    (repo / FOLDER / "z-big.csv").write_bytes(b"1,2\n" * small_files)
+    dvc("add", "--quiet", FOLDER)
+    git("add", "--all")
+    git("commit", "-qm", "a big file")
+    run = made()
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * small_files, most))
+    with pytest.raises((MlflowDvcError, OSError)):
+        bring(run, to="../back")
+    assert not (repo.parent / "back").exists()
+
+
+def test_where_reflinks_are_missing_they_are_tried_once(repo: Path, run: Record) -> None:
+    if can_clone(str(repo)):
+        pytest.skip("this file system has reflinks")
+    source = objects(repo)[0]
+    with Workshop(str(repo), ("reflink", "copy")) as shop, opened() as files:
+        for _ in range(3):
+            shop.make(New("", str(source), source.parent.name + source.name, "md5"))
+    assert files.count(str(source)) == 4
+
+
+def test_whether_a_file_system_has_reflinks_is_found_without_a_trace(repo: Path) -> None:
+    before = sorted(repo.iterdir())
+    assert can_clone(str(repo)) in {True, False}
+    assert sorted(repo.iterdir()) == before
+    assert can_clone(str(repo / "gone"))
