@@ -87,7 +87,7 @@ def files(bench: Bench) -> list[Row]:
         "work": timed(lambda: histories.least_work(repo)),
         "start": timed(lambda: subprocess.run(reading, check=True)),
     }
-    samples = _by_hooks(bench, _switching(repo, "data"), rounds=12, dvc=2, beside=beside)
+    samples = _by_hooks(bench, _switching(repo, "data"), rounds=30, dvc=2, beside=beside)
     floor, least = samples.pop("work"), samples.pop("start")
     limit = Limit(1.2 * statistics.median(floor.wall), "1.2 x copies and stats")
     plain = statistics.median(samples[_NONE].wall)

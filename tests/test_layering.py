@@ -13,7 +13,7 @@ ORDER = (
     "__init__", "context", "dataset", "answer", "cli", "hook", "lineage", "sync", "tagging",
     "tracking", "capture",
     "tags", "verdict", "provenance", "storage", "listing", "gitrepo", "gitdir", "dvcrepo", "config",
-    "errors",
+    "scratch", "errors",
 )  # fmt: skip
 # Who may import what is slow to import, or is wrapped in one place.
 ONLY = {

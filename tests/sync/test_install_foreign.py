@@ -42,7 +42,7 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Bake in a program that notes its arguments and input where the foreign hook does too."""
     file, program = tmp_path / "noted", tmp_path / "python that notes"
     program.write_text(f"""#!/bin/sh
-[ "$1" = -m ] || exit 0
+[ "$2" = "import mlflow_dvc_plugin" ] && exit 0
 echo ours "$3:$4" >> "{file}"
 cat >> "{file}"
 exit ${{OURS-0}}
