@@ -9,8 +9,9 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks import histories
 from benchmarks.bench import Bench
@@ -27,6 +28,7 @@ from mlflow_dvc_plugin.capture.live import Facts, capture
 from mlflow_dvc_plugin.tags import to_tags
 print(json.dumps(to_tags(capture(Facts(), thorough=True)[0])))
 """
+_MEMORY = "/dev/shm"
 _KNOWN = (".git", "mlflow-dvc", "objects")
 
 
@@ -67,7 +69,9 @@ def beside(bench: Bench) -> list[Row]:
     _dvc(repo, "checkout", "--quiet", "--relink")
     git(repo, "config", "core.hooksPath", os.devnull)
     case = _Case(repo, os.path.join(bench.base, "restored"), _run(repo))
-    return [*_links(bench, case), *_copies(bench, case)]
+    with tempfile.TemporaryDirectory(dir=_MEMORY if os.path.isdir(_MEMORY) else bench.base) as top:
+        copied = replace(case, to=os.path.join(top, "restored"))
+        return [*_links(bench, case), *_copies(bench, copied)]
 
 
 def _links(bench: Bench, case: _Case) -> list[Row]:
@@ -111,7 +115,11 @@ def _links(bench: Bench, case: _Case) -> list[Row]:
 
 
 def _copies(bench: Bench, case: _Case) -> list[Row]:
-    """Measure what DVC's default comes to where the file system has no reflinks."""
+    """Measure what DVC's default comes to where the file system has no reflinks.
+
+    Nothing is known of the objects. In memory, where there is such a folder: on a disk the same
+    20,000 files take one second to make, or nine.
+    """
     _dvc(case.repo, "config", "--local", "cache.type", "copy")
     turns = {
         "add": timed(case.add, after=case.again),
