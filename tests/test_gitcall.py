@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -13,11 +14,13 @@ import pytest
 from mlflow_dvc_plugin.gitrepo import GitError, call_git
 
 
-@pytest.fixture(params=["pidfd", "none"])
+@pytest.fixture(params=["pidfd", "none", "eventlet"])
 def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the kernel tell of the end, or not (macOS, Windows, old Linux)."""
     if request.param == "none":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
+    if request.param == "eventlet":  # its monkey_patch() takes this away
+        monkeypatch.delattr(select, "poll", raising=False)
 
 
 def fake_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +54,21 @@ def test_git_is_not_waited_for_longer_than_it_may_take(
     with pytest.raises(GitError, match=r"did not answer within 0\.5 s"):
         call_git(str(tmp_path), "status", timeout=0.5)
     assert time.monotonic() - began < 20
+
+
+def test_the_time_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[float | None] = []
+    wait = subprocess.Popen.wait
+
+    def noted(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        left.append(timeout)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", noted)
+    fake_git(tmp_path, "exec sleep 60 </dev/null >/dev/null 2>&1", monkeypatch)
+    with pytest.raises(GitError):
+        call_git(str(tmp_path), "status", timeout=2.0)
+    assert left[0] is not None and left[0] < 1.0
 
 
 def test_what_somebody_else_waits_for_is_an_answer_too(repo: Path) -> None:

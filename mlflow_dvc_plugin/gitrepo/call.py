@@ -13,6 +13,7 @@ import select
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
@@ -110,18 +111,20 @@ class _Process(subprocess.Popen[bytes]):
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end, at most ``timeout`` seconds; raises subprocess.TimeoutExpired."""
         if timeout is not None and self.returncode is None:
+            until = time.monotonic() + timeout
             _sleep_until_ended(self.pid, timeout)
+            timeout = max(0.0, until - time.monotonic())
         return super().wait(timeout)
 
 
 def _sleep_until_ended(pid: int, timeout: float) -> None:
     """Return when the child has ended, when the seconds have passed, or where neither is told."""
     try:
+        ended = select.poll()  # eventlet takes it away
         handle = os.pidfd_open(pid)
     except (AttributeError, OSError):  # Linux only; or somebody else has waited for it
         return
     try:
-        ended = select.poll()
         ended.register(handle, select.POLLIN)
         ended.poll(max(0.0, timeout) * 1000)
     finally:

@@ -14,59 +14,84 @@ from mlflow_dvc_plugin.capture.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.standing import MovedError
 from mlflow_dvc_plugin.scratch import nameless_file
-from mlflow_dvc_plugin.sync.placing import FICLONE, write_all
+from mlflow_dvc_plugin.sync.placing import FICLONE, NO_CLONES, write_all
 
 _BLOCK = 1 << 20  # bytes
 _BINARY = getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
+_NAMELESS = getattr(os, "O_TMPFILE", 0)  # Linux
 
 
 def copy_files(
     target: str, rows: Mapping[str, str], objects: str, placed: dict[str, Key], *, executable: bool
-) -> None:
+) -> list[str]:
     """Copy the files of ``rows`` (relative path -> md5) into the folder ``target``.
 
-    ``objects`` is the folder of DVC's objects; what is in place is noted in ``placed``. Raises
-    MovedError at an object that is gone or does not hold what its name says, MlflowDvcError where
-    anything is in the place already, OSError.
+    ``objects`` is the folder of DVC's objects; what is in place is noted in ``placed``. A file has
+    no name until all of it is there. Returns those that are left: all of them where that cannot be.
+    Raises MovedError at an object that cannot be read or does not hold what its name says,
+    MlflowDvcError where anything is in the place already, OSError.
     """
     mode = 0o777 if executable else 0o666  # less the user's mask
-    with folder_at(objects) as (here, start), folder_at(target) as (there, top):
+    with folder_at(objects) as (here, start), folder_at(target) as (there, _):
+        if there is None or not _has_nameless(there):
+            return list(rows)
         for name, md5 in rows.items():
+            handle = os.open(".", os.O_WRONLY | _NAMELESS, mode, dir_fd=there)
             try:
-                source = os.open(f"{start}{md5[:2]}/{md5[2:]}", _READ, dir_fd=here)
-            except FileNotFoundError:
-                raise MovedError from None
-            try:
-                handle = os.open(top + name, _NEW, mode, dir_fd=there)
+                _fill(handle, f"{start}{md5[:2]}/{md5[2:]}", here, md5)
+                os.link(_name_of(handle), name, dst_dir_fd=there)  # never over anything
+                placed[name] = KEY(os.fstat(handle))
             except FileExistsError as error:
                 text = f"{target}/{name} is there already, and is no part of the data"
                 raise MlflowDvcError(text) from error
-            else:
-                try:
-                    placed[name] = _copy(source, handle, md5)
-                except BaseException:
-                    os.unlink(top + name, dir_fd=there)
-                    raise
-                finally:
-                    os.close(handle)
             finally:
-                os.close(source)
+                os.close(handle)
+    return []
 
 
-def _copy(source: int, handle: int, md5: str) -> Key:
-    info = os.fstat(source)
-    if not stat.S_ISREG(info.st_mode):
-        raise MovedError
-    digest = hashlib.md5(usedforsecurity=False)
-    size = min(info.st_size + 1, _BLOCK)
-    while block := os.read(source, size):
-        digest.update(block)
-        write_all(handle, block)
-    if digest.hexdigest() != md5:
-        raise MovedError
-    return KEY(os.fstat(handle))
+def _has_nameless(folder: int) -> bool:
+    """Tell whether a file can be made without a name in the open folder, and get one later."""
+    try:
+        handle = os.open(".", os.O_WRONLY | _NAMELESS, 0o600, dir_fd=folder)
+    except OSError:  # not on this system, or not on this file system
+        return False
+    try:
+        return os.path.exists(_name_of(handle))
+    finally:
+        os.close(handle)
+
+
+def _name_of(handle: int) -> str:
+    return f"/proc/self/fd/{handle}"
+
+
+def _fill(handle: int, path: str, folder: int | None, md5: str) -> None:
+    """Copy the object at ``path``, in the open ``folder``, into the new file."""
+    try:
+        source = os.open(path, _READ, dir_fd=folder)
+    except OSError:
+        raise MovedError from None
+    try:
+        info = os.fstat(source)
+        if not stat.S_ISREG(info.st_mode):
+            raise MovedError
+        digest = hashlib.md5(usedforsecurity=False)
+        size = min(info.st_size + 1, _BLOCK)
+        while block := _read(source, size):
+            digest.update(block)
+            write_all(handle, block)
+        if digest.hexdigest() != md5:
+            raise MovedError
+    finally:
+        os.close(source)
+
+
+def _read(source: int, size: int) -> bytes:
+    try:
+        return os.read(source, size)
+    except OSError:  # a disk that is worn out
+        raise MovedError from None
 
 
 def can_clone(folder: str) -> bool:
@@ -81,8 +106,8 @@ def can_clone(folder: str) -> bool:
             one.write(b".")
             try:
                 fcntl.ioctl(two.fileno(), FICLONE, one.fileno())
-            except OSError:
-                return False
+            except OSError as error:
+                return error.errno not in NO_CLONES
     except (ImportError, OSError):
         pass
     return True

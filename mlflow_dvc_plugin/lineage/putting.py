@@ -53,14 +53,12 @@ def _files(  # noqa: PLR0913, PLR0917
     left: Iterable[str] = rows
     if kind == "copy" and need.hash.endswith(".dir") and not need.legacy:
         placed = done.inside.setdefault(target, {})
-        copy_files(target, rows, shelf.roots[False], placed, executable=executable)
-        shelf.unsure[False].difference_update(rows.values())
-        return
-    if kind == "hardlink" and not executable and "" not in rows:
+        left = copy_files(target, rows, shelf.roots[False], placed, executable=executable)
+    elif kind == "hardlink" and not executable and "" not in rows:
         left = _link(target, rows, shelf, need, done.inside.setdefault(target, {}))
-        if not left:
-            shelf.unsure[need.legacy].difference_update(rows.values())
-    if left and "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):
+    if not left:
+        shelf.unsure[need.legacy].difference_update(rows.values())
+    elif "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):
         raise MovedError  # a copy has no key that would tell
     for relpath in left:
         path = f"{target}/{relpath}" if relpath else target

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.capture.known import KEY, Key
+from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, Key
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 
@@ -106,6 +106,10 @@ def _all_stand(root: str, target: str, rows: Mapping[str, str], placed: Mapping[
         return False
     try:
         found = _names(target, {name.rpartition("/")[0] for name in rows if "/" in name})
+        # Anybody may have written to a copy since; a link to an object is read-only.
+        copies = {name: key for name, key in placed.items() if key[3] != AS_DVC}
+        if any(KEY(os.lstat(f"{target}/{name}")) != key for name, key in copies.items()):
+            return False
     except OSError:
         return False
     # No name is there twice.

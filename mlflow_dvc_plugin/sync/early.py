@@ -76,18 +76,19 @@ class Early:
 def keep(folder: str, entries: Mapping[str, Entry]) -> None:
     """Write down which folders may be looked at early, in the worktree's state folder.
 
-    Raises OSError. A name with a tab or a line break is left out.
+    Raises OSError. A name with a tab or a line break, or in letters that the locale does not have,
+    is left out.
     """
+    import contextlib
+
     from mlflow_dvc_plugin.scratch import replacing
 
-    lines = [
-        f"{entry.seen}\t{_metadata(entry.source)}\t{path}\n"
-        for path, entry in entries.items()
-        if entry.isdir
-    ]
-    fit = [line for line in lines if line.count("\t") == 2 and line.count("\n") == 1]
     with replacing(os.path.join(folder, FOLDERS)) as file:
-        file.write(os.fsencode("".join(fit)))
+        for path, entry in entries.items():
+            line = f"{entry.seen}\t{_metadata(entry.source)}\t{path}\n"
+            if entry.isdir and line.count("\t") == 2 and line.count("\n") == 1:
+                with contextlib.suppress(UnicodeEncodeError):
+                    file.write(os.fsencode(line))
 
 
 def begin() -> Early | None:

@@ -21,8 +21,8 @@ from mlflow_dvc_plugin.scratch import new_folder
 
 _BLOCK = 1 << 20
 FICLONE = 0x40049409  # linux/fs.h
-# The file system has no such link, or not to there.
-_NEVER = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV)
+# The file system has no reflinks, or not to there: nor has it for any other file.
+NO_CLONES = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV)
 # Folders and files of the scratch folder; an old file may be the only one with its bytes.
 FOLDER, NEW, OLD = "sync-", "new-", "old-"
 
@@ -96,7 +96,7 @@ class Workshop:
             try:
                 self._link(link, new, ready)
             except (OSError, NotImplementedError) as error:
-                if getattr(error, "errno", errno.ENOSYS) in _NEVER:  # nor for any other file
+                if link == "reflink" and getattr(error, "errno", errno.ENOSYS) in NO_CLONES:
                     self._links = tuple(one for one in self._links if one != link)
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(ready)

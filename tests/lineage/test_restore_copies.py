@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import resource
+import shutil
+import signal
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Dvc, Git
@@ -16,6 +23,7 @@ from lineage.restoring import bring
 from lineage.test_restore_known import FILES, FOLDER, objects, run
 from lineage.test_restore_verified import damage, opened
 from mlflow_dvc_plugin.errors import MlflowDvcError
+from mlflow_dvc_plugin.lineage import copying
 from mlflow_dvc_plugin.lineage.copying import can_clone
 from mlflow_dvc_plugin.lineage.record import Record
 from mlflow_dvc_plugin.sync.placing import New, Workshop
@@ -86,6 +94,98 @@ def test_a_file_that_git_has_put_in_the_place_is_not_replaced(
     assert not (repo.parent / "back").exists()
 
 
+def test_a_file_that_is_edited_while_others_come_is_not_called_checked(
+    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, link = repo.parent / "back", os.link
+
+    def linked(source: str, name: str, **how: Any) -> None:
+        link(source, name, **how)
+        if name.endswith("two.csv"):
+            (back / FOLDER / "one.csv").write_text("mine\n")
+
+    monkeypatch.setattr(os, "link", linked)
+    outcome = bring(run, to=str(back))
+    assert "one.csv is not what the run's data says" in outcome.lacking[FOLDER]
+    assert (back / FOLDER / "one.csv").read_text() == "mine\n"
+
+
+def test_a_file_that_somebody_puts_in_the_place_meanwhile_stays(
+    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, link = repo.parent / "back", os.link
+
+    def linked(source: str, name: str, **how: Any) -> None:
+        if name.endswith("two.csv"):
+            (back / FOLDER / name).write_text("mine\n")
+        link(source, name, **how)
+
+    monkeypatch.setattr(os, "link", linked)
+    with pytest.raises(MlflowDvcError, match=r"two\.csv is there already[^!]*two\.csv was not"):
+        bring(run, to=str(back))
+    assert (back / FOLDER / "sub/two.csv").read_text() == "mine\n"
+
+
+def test_one_that_cannot_be_read_is_asked_for_at_the_remote(
+    repo: Path, run: Record, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's, in a cache that is shared; or on a disk that is worn out."""
+    dvc("push", "--quiet")
+    source = objects(repo)[0]
+    inode = source.stat().st_ino
+
+    def refusing(opening: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: Any, *args: Any, **how: Any) -> Any:
+            if path in {str(source), name_of(source)} and source.stat().st_ino == inode:
+                raise PermissionError(13, "Permission denied", path)
+            return opening(path, *args, **how)
+
+        return refuse
+
+    monkeypatch.setattr(os, "open", refusing(os.open))
+    monkeypatch.setattr(builtins, "open", refusing(open))
+    outcome = bring(run, to="../back")
+    assert outcome.whole and outcome.fetched == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a file has its name from the beginning")
+def test_a_restore_that_is_killed_leaves_no_half_file(repo: Path, run: Record) -> None:
+    code = f"""
+import os, signal
+from mlflow_dvc_plugin.lineage import copying
+
+def half(handle, block):
+    os.write(handle, block[:1])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+copying.write_all = half
+from mlflow_dvc_plugin.cli import main
+main(["restore", {run.run_id!r}, "--to", "../back"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    back = repo.parent / "back"
+    assert (back / "data/images").is_dir()
+    assert not [path for path in (back / "data/images").iterdir() if path.is_file()]
+    assert not [path for path in (back / ".dvc/tmp").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("how", ["sound", "damaged"])
+def test_where_a_file_needs_a_name_from_the_beginning(
+    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(copying, "_NAMELESS", os.O_DIRECTORY)  # as where O_TMPFILE is not known
+    if how == "damaged":
+        damage(objects(repo)[0], 0o444)
+    outcome = bring(run, to="../back")
+    if how == "damaged":
+        assert outcome.missing and not (repo.parent / "back").exists()
+        return
+    assert outcome.whole
+    for name, data in FILES.items():
+        assert (repo.parent / "back" / FOLDER / name).read_bytes() == data
+
+
 @pytest.fixture
 def small_files() -> Iterator[int]:
     """Let nobody write a file of more than some bytes, as on a full disk."""
@@ -117,6 +217,19 @@ def test_where_reflinks_are_missing_they_are_tried_once(repo: Path, run: Record)
         for _ in range(3):
             shop.make(New("", str(source), source.parent.name + source.name, "md5"))
     assert files.count(str(source)) == 4
+
+
+def test_an_object_that_is_elsewhere_takes_no_links_from_the_others(
+    repo: Path, run: Record, kind: str
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        far, near = Path(elsewhere) / "far", objects(repo)[0]
+        shutil.copyfile(near, far)
+        if far.stat().st_dev == near.stat().st_dev:
+            pytest.skip("one file system for all")
+        with Workshop(str(repo), ("hardlink", "symlink", "copy")) as shop:
+            made = [shop.make(New("", str(one), "", "md5")) for one in (far, near)]
+            assert os.path.islink(made[0]) and os.stat(made[1]).st_ino == near.stat().st_ino
 
 
 def test_whether_a_file_system_has_reflinks_is_found_without_a_trace(repo: Path) -> None:

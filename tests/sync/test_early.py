@@ -83,7 +83,12 @@ def test_a_hook_imports_nothing_that_it_could_do_without(moved: Path, python_in:
 def test_a_name_that_no_line_holds_is_left_out(moved: Path) -> None:
     ledger = Ledger.read(str(FOLDERS.parent))
     entry = ledger.outputs["data/images"]
-    ledger.outputs |= {"data/im\tages": entry, "data/im\nages": entry, "data/\udcff": entry}
+    ledger.outputs |= {
+        "data/im\tages": entry,
+        "data/im\nages": entry,
+        "data/\udcff": entry,
+    }
+    ledger.outputs["data/" + chr(0xD800)] = entry  # as a name in a locale that has no such letter
     ledger.save(str(FOLDERS.parent))
     lines = os.fsdecode(FOLDERS.read_bytes()).splitlines()
     assert [line.split("\t")[1:] for line in lines] == [
