@@ -40,14 +40,12 @@ def copy_files(
             handle = os.open(".", os.O_WRONLY | _NAMELESS, mode, dir_fd=there)
             try:
                 _fill(handle, f"{start}{md5[:2]}/{md5[2:]}", here, md5)
-                os.link(_name_of(handle), name, dst_dir_fd=there)  # never over anything
+                if not _give_name(handle, name, there, target):
+                    break
                 placed[name] = KEY(os.fstat(handle))
-            except FileExistsError as error:
-                text = f"{target}/{name} is there already, and is no part of the data"
-                raise MlflowDvcError(text) from error
             finally:
                 os.close(handle)
-    return []
+    return [name for name in rows if name not in placed] if len(placed) < len(rows) else []
 
 
 def _has_nameless(folder: int) -> bool:
@@ -60,6 +58,18 @@ def _has_nameless(folder: int) -> bool:
         return os.path.exists(_name_of(handle))
     finally:
         os.close(handle)
+
+
+def _give_name(handle: int, name: str, folder: int, target: str) -> bool:
+    """Give the file its name in the open folder; False where none can be given like this."""
+    try:
+        os.link(_name_of(handle), name, dst_dir_fd=folder)  # never over anything
+    except FileExistsError as error:
+        text = f"{target}/{name} is there already, and is no part of the data"
+        raise MlflowDvcError(text) from error
+    except OSError:  # what is wrong shows when it is made in another way
+        return False
+    return True
 
 
 def _name_of(handle: int) -> str:

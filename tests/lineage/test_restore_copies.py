@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 import resource
 import shutil
@@ -170,11 +171,22 @@ main(["restore", {run.run_id!r}, "--to", "../back"])
     assert not [path for path in (back / ".dvc/tmp").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("how", ["sound", "damaged"])
+@pytest.mark.parametrize("how", ["sound", "damaged", "refused", "refused later"])
 def test_where_a_file_needs_a_name_from_the_beginning(
     repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(copying, "_NAMELESS", os.O_DIRECTORY)  # as where O_TMPFILE is not known
+    link = os.link
+
+    def refuse(source: str, name: str, **how_to: Any) -> None:
+        """As a kernel that knows no such link."""
+        if source.startswith("/proc/self/fd/") and (how == "refused" or name.endswith("two.csv")):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, name, **how_to)
+
+    if "refused" in how:
+        monkeypatch.setattr(os, "link", refuse)
+    else:  # as where O_TMPFILE is not known
+        monkeypatch.setattr(copying, "_NAMELESS", os.O_DIRECTORY)
     if how == "damaged":
         damage(objects(repo)[0], 0o444)
     outcome = bring(run, to="../back")
