@@ -85,9 +85,8 @@ class Shelf:
             self._listed[listing, legacy] = names
 
     def _is_copied(self, legacy: bool) -> bool:
-        return (
-            self._later == "copy" and not legacy
-        )  # the hash of a text from DVC 2.x is not of its bytes
+        # What DVC 2.x has hashed of a text are not its bytes.
+        return self._later == "copy" and not legacy
 
     def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
         look = os.stat
