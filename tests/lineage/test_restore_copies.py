@@ -178,7 +178,6 @@ def test_where_a_file_needs_a_name_from_the_beginning(
     link = os.link
 
     def refuse(source: str, name: str, **how_to: Any) -> None:
-        """As a kernel that knows no such link."""
         if source.startswith("/proc/self/fd/") and (how == "refused" or name.endswith("two.csv")):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         link(source, name, **how_to)
@@ -246,6 +245,6 @@ def test_an_object_that_is_elsewhere_takes_no_links_from_the_others(
 
 def test_whether_a_file_system_has_reflinks_is_found_without_a_trace(repo: Path) -> None:
     before = sorted(repo.iterdir())
-    assert can_clone(str(repo)) in {True, False}
+    can_clone(str(repo))
     assert sorted(repo.iterdir()) == before
     assert can_clone(str(repo / "gone"))
