@@ -62,7 +62,8 @@ class Stock:
             config = read_config(os.path.join(main, ".dvc"))
             site = dvcstate.site_cache_dir(config.site_cache_dir)
             folder = store.cache_dir or self._own(main, root)
-            types = self.links[root] = _possible(config.links, folder)
+            types = config.links if dry_run else _possible(config.links, folder)
+            self.links[root] = types
             home, kind = self.worktree.common_dir, types[0] if later else None
             shelf = self.shelves[root] = Shelf(folder, main, site, home, later=kind)
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)

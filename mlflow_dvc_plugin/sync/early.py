@@ -143,7 +143,7 @@ def _let_go(kept: int) -> None:
 
 
 def _fingerprint(name: str) -> str:
-    """Return the folder's fingerprint, less what it is one of; "" for anything else."""
+    """Return the numbers of the folder's fingerprint as text; "" for anything that is no folder."""
     from mlflow_dvc_plugin.capture import fingerprint
     from mlflow_dvc_plugin.capture.deadline import Deadline
 

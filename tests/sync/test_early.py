@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Dvc, Git, PythonIn
+from conftest import Dvc, Git
 from versions import ONE, TWO, data_in, sync
 
 from mlflow_dvc_plugin.capture import fingerprint
@@ -66,18 +66,6 @@ def test_a_hook_does_not_look_again_before_it_changes_anything(
     assert data_in(moved) == TWO
     assert [path for path in taken if path.endswith("train.csv")]
     assert not [path for path in taken if path.endswith("images")]
-
-
-def test_a_hook_imports_nothing_that_it_could_do_without(moved: Path, python_in: PythonIn) -> None:
-    """Each of these takes longer to import than ten files to put in place."""
-    code = (
-        "import sys; before = set(sys.modules); from mlflow_dvc_plugin.hook import main; "
-        "main(['post-checkout']); print(sorted((set(sys.modules) - before) & {"
-        "'click', 'dataclasses', 'dvc', 'git', 'inspect', 'mlflow', 'pathlib', 'shutil', "
-        "'tempfile', 'urllib.parse', 'yaml'}))"
-    )
-    assert python_in(moved, code).strip() == "[]"
-    assert data_in(moved) == TWO
 
 
 def test_a_name_that_no_line_holds_is_left_out(moved: Path) -> None:
