@@ -109,7 +109,7 @@ def _links(bench: Bench, case: _Case) -> list[Row]:
         Row("the same, and reading each once", samples["read"].wall, base, cpu=samples["read"].cpu),
         Row("git worktree add", samples["add"].wall, base, cpu=samples["add"].cpu),
         Row("restore --to", samples["ours"].wall, base, limit, cpu=samples["ours"].cpu),
-        Row("  no object known, each read", reads.wall, base, cpu=reads.cpu),
+        Row("  no object known, each read", reads.wall, base, limit, cpu=reads.cpu),
         Row("git clone, dvc checkout", slow.wall, base, cpu=slow.cpu),
     ]
 

@@ -53,6 +53,25 @@ def folder_at(path: str) -> Iterator[tuple[int | None, str]]:
         os.close(handle)
 
 
+def key_at(path: str, *, follow: bool = True) -> Key:
+    """Return what ``stat`` says of the file, NONE where it is not there."""
+    try:
+        return KEY(os.stat(path, follow_symlinks=follow))
+    except OSError:
+        return NONE
+
+
+def keys_at(folder: str, names: Iterable[str]) -> list[Key]:
+    """Return what ``stat`` says of the objects with these md5s in the folder of all objects."""
+    look = os.stat
+    with folder_at(folder) as (at, start):
+        try:
+            return [KEY(look(f"{start}{md5[:2]}/{md5[2:]}", dir_fd=at)) for md5 in names]
+        except OSError:  # one is not there
+            pass
+    return [key_at(os.path.join(folder, md5[:2], md5[2:])) for md5 in names]
+
+
 def note_links(
     toplevel: str, path: str, output: Output, rows: Rows, odd: Mapping[str, int]
 ) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture import hashing
-from mlflow_dvc_plugin.capture.known import KEY, Key, folder_at
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.lineage.copying import copy_files
+from mlflow_dvc_plugin.lineage.linking import link_known, link_unread, taken
 from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.readback import Reader
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.lineage.standing import MovedError, Put, mark_at
 from mlflow_dvc_plugin.sync.bounds import behind_link, refusal
@@ -35,7 +36,8 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
     Their objects are in the ``shelf`` and sound. What is in place is noted in ``done`` as it comes.
     """
     with Workshop(how.scratch, how.types) as shop:
-        for need in needs:
+        # What is read in one directory may lie in another, too.
+        for need in sorted(needs, key=lambda need: need.hash not in shelf.unread):
             if reason := misplaced(need, folder):
                 raise MlflowDvcError(f"{need.path}: {reason}")
             target = os.path.join(folder, need.path)
@@ -55,7 +57,12 @@ def _files(  # noqa: PLR0913, PLR0917
         placed = done.inside.setdefault(target, {})
         left = copy_files(target, rows, shelf.roots[False], placed, executable=executable)
     elif kind == "hardlink" and not executable and "" not in rows:
-        left = _link(target, rows, shelf, need, done.inside.setdefault(target, {}))
+        placed = done.inside.setdefault(target, {})
+        if how.reader and need.hash in shelf.unread and not need.legacy:
+            link_unread(target, rows, shelf, placed, how.reader)
+            left = ()
+        else:
+            left = link_known(target, rows, shelf, need.legacy, placed)
     if not left:
         shelf.unsure[need.legacy].difference_update(rows.values())
     elif "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):
@@ -71,44 +78,12 @@ def _files(  # noqa: PLR0913, PLR0917
             raise MovedError  # copies are compared as they are made, links are not
 
 
-def _link(
-    target: str, rows: Mapping[str, str], shelf: Shelf, need: Need, placed: dict[str, Key]
-) -> list[str]:
-    """Make hard links of objects that nobody may write to; return the files that are left.
-
-    Each is looked at once it is linked: raises MovedError at one that is not as it was known.
-    """
-    keys = map(shelf.keys[need.legacy].get, rows.values())
-    link, look, name = os.link, os.stat, ""
-    with folder_at(shelf.roots[need.legacy]) as (here, start), folder_at(target) as (there, top):
-        try:
-            for (name, md5), key in zip(rows.items(), keys, strict=True):  # every step counts
-                if not key or key[3] & 0o222:
-                    continue
-                place = top + name
-                link(
-                    f"{start}{md5[:2]}/{md5[2:]}", place, src_dir_fd=here, dst_dir_fd=there,
-                )  # fmt: skip
-                placed[name] = key
-                if KEY(look(place, dir_fd=there)) != key:
-                    raise MovedError
-        except FileExistsError as error:
-            raise _taken(f"{target}/{name}") from error
-        except (OSError, NotImplementedError):
-            pass  # the file system does not have it, or not for this one
-    return [name for name in rows if name not in placed] if len(placed) < len(rows) else []
-
-
 # Straight to the place: they fail when anything is there.
 # An object that is a symbolic link itself may be a relative one, which leads nowhere from there.
 _LINK: Mapping[str, Callable[[str, str], None]] = {
     "hardlink": lambda source, path: os.link(os.path.realpath(source), path),
     "symlink": os.symlink,
 }
-
-
-def _taken(path: str) -> MlflowDvcError:
-    return MlflowDvcError(f"{path} is there already, and is no part of the data")
 
 
 def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) -> None:
@@ -127,12 +102,13 @@ def _make_folders(need: Need, target: str, rows: Mapping[str, str], top: str) ->
 class Links:
     """``types`` of links as in DVC's ``cache.type``; the paths of ``executable`` files.
 
-    ``scratch`` is a folder on the file system of the data.
+    ``scratch`` is a folder on the file system of the data; ``reader`` is for what is unread.
     """
 
     scratch: str
     types: tuple[str, ...]
     executable: Collection[str] = ()
+    reader: Reader | None = None
 
 
 def _rows(need: Need, shelf: Shelf) -> Mapping[str, str]:
@@ -156,7 +132,7 @@ def _linked(source: str, path: str, kind: str) -> bool:
     try:
         _LINK[kind](source, path)
     except FileExistsError as error:
-        raise _taken(path) from error
+        raise taken(path) from error
     except (OSError, NotImplementedError):
         return False  # the file system does not have it
     return True
@@ -166,5 +142,5 @@ def _one(shop: Workshop, new: New, kind: str) -> None:
     if kind in _LINK and can_share(new) and _linked(new.source, new.path, kind):
         return
     if os.path.lexists(new.path):
-        raise _taken(new.path)
+        raise taken(new.path)
     shop.swap(None, shop.make(new), new.path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from mlflow_dvc_plugin import gitrepo
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -59,17 +59,22 @@ def _restore(  # noqa: PLR0913
     for part in parts:
         if part.code:
             outcome.lacking.update(_lost_code(run))
-    work = [(part, RunData(run, part, how, outcome, progress, later=later)) for part in parts]
-    outcome.folders = {part.folder: part.commit or "" for part in parts}
-    if outcome.missing and any(data.unsure for _, data in work):
-        raise MovedError  # it is not linked, so nobody would look: name all that is missing, now
-    if how.dry_run or outcome.missing:
-        return outcome
-    if how.in_place:
-        _in_place(work, outcome, run)
-    else:
-        _beside(work, outcome, run)
-    outcome.made = True
+    with ExitStack() as ends:
+        work = []
+        for part in parts:
+            data = RunData(run, part, how, outcome, progress, later=later)
+            ends.callback(data.stock.end)
+            work.append((part, data))
+        outcome.folders = {part.folder: part.commit or "" for part in parts}
+        if outcome.missing and any(data.unsure for _, data in work):
+            raise MovedError  # it is not linked, so nobody would look: name all that is missing
+        if how.dry_run or outcome.missing:
+            return outcome
+        if how.in_place:
+            _in_place(work, outcome, run)
+        else:
+            _beside(work, outcome, run)
+        outcome.made = True
     return outcome
 
 
@@ -125,9 +130,8 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
                 asked.result()
                 data.check(outcome, done)
     except BaseException as error:
-        if isinstance(error, MovedError):
-            for _, data in work:
-                data.renew(done)
+        for _, data in work:
+            data.renew(done)
         _undo(begun, done, error)
         raise
 

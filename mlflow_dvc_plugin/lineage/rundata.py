@@ -114,7 +114,7 @@ class RunData:
             own = os.path.join(folder, root, ".dvc")
             scratch = os.path.join(own, "tmp", "mlflow-dvc") if os.path.isdir(own) else folder
             mine = [n for n in without_inner(self.needs) if n.root == root and n.kept]
-            links = Links(scratch, self.stock.links[root], self.executable)
+            links = Links(scratch, self.stock.links[root], self.executable, self.stock.reader)
             put(folder, shelf, mine, links, done)
 
     def renew(self, done: Put) -> None:

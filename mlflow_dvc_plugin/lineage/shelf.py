@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import operator
 import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_dvc_plugin.capture import dvcstate
 from mlflow_dvc_plugin.capture.fingerprint import settled
 from mlflow_dvc_plugin.capture.hashing import scheme_of
-from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, NONE, Key, Known, folder_at
+from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, NONE, Key, Known, keys_at
 from mlflow_dvc_plugin.capture.store import now_in
+from mlflow_dvc_plugin.lineage import readback
+from mlflow_dvc_plugin.lineage.readfiles import SMALL, read_small
 from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 
 _MODE = 0o444
 _MD5 = 32
-_SMALL = 1 << 16  # bytes
 _MINUTE = 60 * 1_000_000_000
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-# A new link makes the next reading write the time of access: a third of what the reading takes.
-_NO_ATIME = getattr(os, "O_NOATIME", 0)
+_SETTLED = 2 * 1_000_000_000  # ns; whatever the file system counts in
 
 
 class Shelf:
@@ -35,7 +33,8 @@ class Shelf:
     of them in Git's folder ``common_dir`` is not read again. ``later`` is how members of
     directories are put in place by one who looks at them then; until that they are ``unsure``. A
     ``hardlink`` compares an object's key: one that is known is not looked at here, not even whether
-    it is there. A ``copy`` reads it: here it only has to be there.
+    it is there. It reads those of directories (listings) in ``unread``, and a ``copy`` reads all:
+    here they only seem to be there.
     """
 
     def __init__(
@@ -54,6 +53,8 @@ class Shelf:
         self._later = later
         self._young: set[str] = set()  # they may change without a trace
         self._listed: dict[tuple[str, bool], list[str]] = {}
+        self._stamp = 0
+        self.unread: set[str] = set()
 
     def path(self, name: str, legacy: bool) -> str:
         """Return where the object is, or would be."""
@@ -76,11 +77,15 @@ class Shelf:
             self.unsure[legacy].update(new)
             keys.update(new)
         elif then:
-            now = self._look_at(names, legacy)
+            now = keys_at(self.roots[legacy], names)
             same: Iterable[bool] = map(operator.eq, now, then)
             if NONE in now:  # one that is not there, and was not known: that is no agreement
                 same = (key == before != NONE for key, before in zip(now, then, strict=True))
             keys.update(itertools.compress(zip(names, now, strict=True), same))
+        elif not legacy and self._is_for_later(names):
+            self._stamp = self._stamp or _now(self.folder)
+            self.unread.add(listing)
+            self.unsure[legacy].update(names)
         if not all(map(keys.__contains__, names)):
             self._listed[listing, legacy] = names
 
@@ -88,13 +93,15 @@ class Shelf:
         # What DVC 2.x has hashed of a text are not its bytes.
         return self._later == "copy" and not legacy
 
-    def _look_at(self, names: Iterable[str], legacy: bool) -> list[Key]:
-        look = os.stat
-        with folder_at(self.roots[legacy]) as (at, start):
-            try:
-                return [KEY(look(f"{start}{md5[:2]}/{md5[2:]}", dir_fd=at)) for md5 in names]
-            except OSError:  # one is not there
-                return [_key_of(self.path(name, legacy)) for name in names]
+    def _is_for_later(self, names: Sequence[str]) -> bool:
+        """Tell whether the objects shall be read by another process, once they are linked.
+
+        Not where they seem to be missing, or must not be linked.
+        """
+        if self._later != "hardlink" or len(names) < readback.WORTH or not readback.can_help():
+            return False
+        some = keys_at(self.roots[False], (names[0], names[-1]))
+        return {key[3] for key in some} == {AS_DVC}
 
     def unsound(self, names: Set[str], legacy: bool, *, alone: bool = False) -> set[str]:
         """Return those that are not there, or do not hold what their names say (``damaged``).
@@ -106,7 +113,8 @@ class Shelf:
         known, unsure = self.keys[legacy].keys(), self.unsure[legacy]
         if not alone and known >= names:
             return set()
-        doubtful = {name for name in names if name not in known or (alone and name in unsure)}
+        left = names if alone else names - unsure
+        doubtful = {name for name in left if name not in known or name in unsure}
         # To know a listing is to have read it.
         doubtful = {name for name in doubtful if not alone or self.listing(name, legacy) is None}
         if not alone and self._is_copied(legacy):
@@ -115,14 +123,22 @@ class Shelf:
             return doubtful - there
         return doubtful - self._read(doubtful, legacy)
 
+    def have_read(self, read: Mapping[str, Key]) -> None:
+        """Note what ``stat`` said of objects (not of 2.x) as they were read; NONE: not sound."""
+        self.unsure[False].difference_update(read)
+        if NONE in read.values():
+            read = {name: key for name, key in read.items() if key != NONE}
+        self.keys[False].update(read)
+        if max(map(operator.itemgetter(2), read.values()), default=0) + _SETTLED > self._stamp:
+            self._young.update(n for n, key in read.items() if not settled(key[2], self._stamp))
+
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
         keys, stamp = self.keys[legacy], _now(self.folder)
         for name in names:
             try:
-                info, md5 = _look(
-                    self.path(name, legacy), small=not legacy or name.endswith(".dir")
-                )
+                most = SMALL if not legacy or name.endswith(".dir") else -1
+                info, md5 = read_small(self.path(name, legacy), most=most)
             except OSError:
                 continue
             if not settled(info.st_mtime_ns, stamp):
@@ -213,31 +229,6 @@ def _now(folder: str) -> int:
         return now_in(folder)
     except OSError:  # a cache that others may write
         return time.time_ns() - _MINUTE
-
-
-def _key_of(path: str) -> Key:
-    try:
-        return KEY(os.stat(path))
-    except OSError:
-        return NONE
-
-
-def _look(path: str, *, small: bool) -> tuple[os.stat_result, str | None]:
-    """Return the file's stat, and its md5 when it is ``small``: a directory may have 20,000."""
-    try:
-        handle = os.open(path, _FLAGS | _NO_ATIME)
-    except PermissionError:  # of somebody else's file it must not be asked
-        handle = os.open(path, _FLAGS)
-    try:
-        info = os.fstat(handle)
-        if not small or not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
-            return info, None
-        data = os.read(handle, _SMALL + 1)
-    finally:
-        os.close(handle)
-    if len(data) != info.st_size:
-        return info, None
-    return info, hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _beside(path: str) -> str:

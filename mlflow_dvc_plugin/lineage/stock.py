@@ -6,6 +6,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +19,7 @@ from mlflow_dvc_plugin.lineage.fetchdata import Gatherer
 from mlflow_dvc_plugin.lineage.gathered import Gathered, Missing
 from mlflow_dvc_plugin.lineage.imports import Importer, source_of
 from mlflow_dvc_plugin.lineage.needs import Need
+from mlflow_dvc_plugin.lineage.readback import Reader
 from mlflow_dvc_plugin.lineage.revision import Stated, above
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.storage import Progress
@@ -26,12 +28,16 @@ from mlflow_dvc_plugin.sync.stores import store_of
 
 @dataclass
 class Stock:
-    """``shelves`` are the caches by DVC repository ("" for the toplevel), with their link types."""
+    """``shelves`` are the caches by DVC repository ("" for the toplevel), with their link types.
+
+    The ``reader`` is there once something is unread, until :meth:`end`.
+    """
 
     worktree: Worktree
     shelves: dict[str, Shelf] = field(default_factory=dict)
     links: dict[str, tuple[str, ...]] = field(default_factory=dict)
     gathered: Gathered = field(default_factory=Gathered)
+    reader: Reader | None = None
 
     def cache_of(self, root: str) -> str | None:
         """Return the folder of the cache."""
@@ -69,6 +75,14 @@ class Stock:
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
             Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)
             self._add(found)
+        if any(shelf.unread for shelf in self.shelves.values()) and not self.gathered.missing:
+            with suppress(OSError):
+                self.reader = Reader()
+
+    def end(self) -> None:
+        """Stop the other process."""
+        if self.reader:
+            self.reader.end()
 
     def _own(self, main: str, root: str) -> str:
         """Return the repository's own cache, that of the main worktree where there is one.

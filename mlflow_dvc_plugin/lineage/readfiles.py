@@ -1,0 +1,92 @@
+"""Read small files in a process of its own, and tell what ``stat`` said of each.
+
+A script that imports nothing of this package: it has to be ready when the first file is. It takes
+messages from standard input, each with its length in bytes before it: a folder and the names of
+files in it, each with its md5 before it, and NULs between them. An empty message asks for what was
+found. The answer, with its length before it as well, is a record for each file since the last one,
+of zeros for a file that does not have its md5, is not there, cannot be read, or is too big for
+this. It ends with its input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import sys
+from typing import BinaryIO
+
+SMALL = 1 << 16  # bytes
+MD5 = 32  # its length
+LENGTH = struct.Struct("=q")
+RECORD = struct.Struct("=4q")  # inode, size, mtime in ns, mode
+_NOTHING = RECORD.pack(0, 0, 0, 0)
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+# A new link makes the next reading write the time of access: a third of what the reading takes.
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def read_small(
+    path: str | bytes, folder: int | None = None, *, most: int = SMALL, flags: int = 0
+) -> tuple[os.stat_result, str | None]:
+    """Return the file's stat, and its md5 when it is a regular one of ``most`` bytes at most.
+
+    A path may be relative to the open ``folder``; ``flags`` are more of ``os.open``. Raises
+    OSError.
+    """
+    try:
+        handle = os.open(path, _READ | _NO_ATIME | flags, dir_fd=folder)
+    except PermissionError:  # of somebody else's file it must not be asked
+        handle = os.open(path, _READ | flags, dir_fd=folder)
+    try:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > most:
+            return info, None
+        data = os.read(handle, most + 1)
+    finally:
+        os.close(handle)
+    if len(data) != info.st_size:
+        return info, None
+    return info, hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _record(name: bytes, md5: bytes, folder: int) -> bytes:
+    try:
+        info, found = read_small(name, folder, flags=_NO_LINK)
+        if found and found.encode() == md5:
+            return RECORD.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode)
+    except (OSError, struct.error):  # an inode's number may have 64 bits
+        pass
+    return _NOTHING
+
+
+def _records(message: bytes) -> bytes:
+    folder, *files = message.split(b"\0")
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return _NOTHING * len(files)
+    try:
+        return b"".join([_record(file[MD5:], file[:MD5], handle) for file in files])
+    finally:
+        os.close(handle)
+
+
+def main(messages: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the messages end."""
+    found: list[bytes] = []
+    while len(head := messages.read(LENGTH.size)) == LENGTH.size:
+        (length,) = LENGTH.unpack(head)
+        if length:
+            found.append(_records(messages.read(length)))
+        else:
+            answer = b"".join(found)
+            answers.write(LENGTH.pack(len(answer)) + answer)
+            answers.flush()
+            found.clear()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)
