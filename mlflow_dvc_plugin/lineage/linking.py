@@ -1,6 +1,6 @@
 """Make hard links of objects straight in their places, and prove them there.
 
-Nothing is replaced. A link is made of no object that somebody may write to.
+Nothing is replaced. An object that somebody may write to is not linked, or does not stay so.
 """
 
 from __future__ import annotations
