@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,10 +81,23 @@ def cli(ctx: click.Context) -> None:
 
 def run() -> NoReturn:
     """Be the process: run the command and end with its exit code."""
+    _open_streams()
     code = main()
     # The process ends: to look for garbage in all that MLflow has loaded would take half a second.
     gc.freeze()
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Let no standard stream be missing (``2>&-``): the next file that is opened would be it.
+
+    What a library prints would then go into that file, a database of runs maybe.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
 def main(argv: Sequence[str] | None = None) -> int:

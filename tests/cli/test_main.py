@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from lineage.making import made
 
 from mlflow_dvc_plugin.cli import VERBS, main
 
@@ -101,3 +102,19 @@ def test_an_interrupt_has_exit_code_130_and_no_traceback(repo: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, "interrupted")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes streams")
+@pytest.mark.parametrize("args", [["status"], ["runs", "HEAD"], ["runs", "HEAD", "--json"]])
+@pytest.mark.usefixtures("tracking_sqlite")
+def test_closed_streams_change_nothing(repo: Path, args: list[str]) -> None:
+    """As in a job that is started with all of them closed."""
+    made()
+    code = "from mlflow_dvc_plugin.cli import run; run()"
+    command = [sys.executable, "-c", code, *args]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    ends = [
+        subprocess.run(one, cwd=repo, capture_output=True, check=False).returncode
+        for one in (command, closed)
+    ]
+    assert ends == [0, 0]
