@@ -53,6 +53,7 @@ class Shelf:
         self._later = later
         self._young: set[str] = set()  # they may change without a trace
         self._listed: dict[tuple[str, bool], list[str]] = {}
+        self._all_known: set[tuple[str, bool]] = set()  # of these, all objects were known
         self._stamp = 0
         self.unread: set[str] = set()
 
@@ -86,8 +87,9 @@ class Shelf:
             self._stamp = self._stamp or _now(self.folder)
             self.unread.add(listing)
             self.unsure[legacy].update(names)
-        if not all(map(keys.__contains__, names)):
-            self._listed[listing, legacy] = names
+        self._listed[listing, legacy] = names
+        if all(map(keys.__contains__, names)):
+            self._all_known.add((listing, legacy))
 
     def _is_copied(self, legacy: bool) -> bool:
         # What DVC 2.x has hashed of a text are not its bytes.
@@ -124,9 +126,14 @@ class Shelf:
         return doubtful - self._read(doubtful, legacy)
 
     def have_read(self, read: Mapping[str, Key]) -> None:
-        """Note what ``stat`` said of objects (not of 2.x) as they were read; NONE: not sound."""
+        """Note what ``stat`` said of objects (not of 2.x) as they were read; NONE: not sound.
+
+        Whatever was known of such a one from a record does not count any more.
+        """
         self.unsure[False].difference_update(read)
         if NONE in read.values():
+            for name in [name for name, key in read.items() if key == NONE]:
+                self.keys[False].pop(name, None)
             read = {name: key for name, key in read.items() if key != NONE}
         self.keys[False].update(read)
         if max(map(operator.itemgetter(2), read.values()), default=0) + _SETTLED > self._stamp:
@@ -168,13 +175,17 @@ class Shelf:
             yield name, whole.get(name, True)
 
     def keep(self) -> None:
-        """Write down the objects of directories that were sound, where that was not known."""
-        for (listing, legacy), names in self._listed.items():
+        """Write down the objects of directories that were sound, where that is not what was known.
+
+        One that was known and has been found damaged is known no more.
+        """
+        for listed, names in self._listed.items():
             if known := self._known:
-                keys = self.keys[legacy]
+                keys = self.keys[listed[1]]
                 for name in self._young:
                     keys.pop(name, None)
-                known.write(listing, legacy, map(keys.get, names))
+                if listed not in self._all_known or not all(map(keys.__contains__, names)):
+                    known.write(*listed, map(keys.get, names))
 
     @property
     def _known(self) -> Known | None:

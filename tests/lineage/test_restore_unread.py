@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
 
 import pytest
-from conftest import Git
+from conftest import Dvc, Git
 
+from lineage.making import made
 from lineage.restoring import bring
 from lineage.test_restore_moved import replace
 from lineage.test_restore_verified import damage
@@ -156,3 +158,23 @@ def test_an_object_as_young_as_the_look_at_it_is_read_again(repo: Path, run: Rec
     assert bring(run, to="../back").whole
     damage(source, 0o444)  # within the same tick of the clock
     assert len(bring(run, to="../again").missing) == 1
+
+
+@pytest.mark.usefixtures("each")
+def test_what_was_read_and_is_damaged_is_not_believed_from_a_record(
+    repo: Path, run: Record, git: Git, dvc: Dvc
+) -> None:
+    """Another directory with the same object has been read before."""
+    shutil.copytree(repo / FOLDER, repo / "data/more")
+    (repo / "data/more/own.csv").write_bytes(b"x\n9\n")
+    dvc("add", "--quiet", "data/more")
+    git("add", "--all")
+    git("commit", "-qm", "more")
+    run = made()
+    assert bring(run, to="../before").whole
+    records = {p.name: p for p in (repo / ".git/mlflow-dvc/objects").iterdir()}
+    text = (repo / "data/more.dvc").read_text()
+    next(path for name, path in records.items() if name in text).unlink()
+    damage(objects(repo)[2], 0o444)  # size, times and mode are as they were
+    outcome = bring(run, to="../back")
+    assert outcome.missing and not (repo.parent / "back").exists()
