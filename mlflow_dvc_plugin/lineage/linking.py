@@ -86,7 +86,7 @@ def _link_all(
                         f"{start}{md5[:2]}/{md5[2:]}", top + name,
                         src_dir_fd=here, dst_dir_fd=there,
                     )  # fmt: skip
-                reader.read(target, block)
+                reader.read(shelf.roots[False], target, block)
         except FileExistsError as error:
             del placed[name]
             raise taken(f"{target}/{name}") from error

@@ -42,8 +42,12 @@ def put(folder: str, shelf: Shelf, needs: Collection[Need], how: Links, done: Pu
                 raise MlflowDvcError(f"{need.path}: {reason}")
             target = os.path.join(folder, need.path)
             rows = _rows(need, shelf)
-            _make_folders(need, target, rows, folder)
-            _files(shop, target, rows, shelf, need, how, done)
+            try:
+                _make_folders(need, target, rows, folder)
+                _files(shop, target, rows, shelf, need, how, done)
+            except UnicodeEncodeError as error:
+                text = f"{need.path}: a name in it cannot be written here: {error.object!r}"
+                raise MlflowDvcError(text, "in another locale: LC_ALL=C.UTF-8") from error
 
 
 def _files(  # noqa: PLR0913, PLR0917

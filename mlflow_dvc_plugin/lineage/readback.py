@@ -29,15 +29,15 @@ class Reader:
             start_new_session=True,
         )  # fmt: skip
 
-    def read(self, folder: str, files: Sequence[tuple[str, str]]) -> None:
-        """Let it read these: (name in the absolute path ``folder``, md5)."""
-        self._count += len(files)
-        self._send("\0".join([folder, *[md5 + name for name, md5 in files]]))
+    def read(self, objects: str, folder: str, links: Sequence[tuple[str, str]]) -> None:
+        """Let it read these links to ``objects``: (name in the folder, md5); absolute paths."""
+        self._count += len(links)
+        self._send("\0".join([objects, folder, *[md5 + name for name, md5 in links]]))
 
     def told(self) -> list[Key]:
-        """Wait for it; return what ``stat`` said of each file since the last time.
+        """Wait for it; return what ``stat`` said of each link since the last time.
 
-        NONE stands for one that does not have its md5, or was not read.
+        NONE stands for one that does not have its md5, is not the object, or was not read.
         """
         self._send("")
         size, self._count = self._count * readfiles.RECORD.size, 0

@@ -1,11 +1,11 @@
 """Read small files in a process of its own, and tell what ``stat`` said of each.
 
 A script that imports nothing of this package: it has to be ready when the first file is. It takes
-messages from standard input, each with its length in bytes before it: a folder and the names of
-files in it, each with its md5 before it, and NULs between them. An empty message asks for what was
-found. The answer, with its length before it as well, is a record for each file since the last one,
-of zeros for a file that does not have its md5, is not there, cannot be read, or is too big for
-this. It ends with its input.
+messages from standard input, each with its length in bytes before it: the folder of DVC's objects,
+another folder, and the names of links to objects in it, each with its md5 before it, and NULs
+between them. An empty message asks for what was found. The answer, with its length before it as
+well, is a record for each link since the last one, of zeros for one that does not have its md5, is
+not the object, is not there, cannot be read, or is too big for this. It ends with its input.
 """
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ def read_small(
     return info, hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _record(name: bytes, md5: bytes, folder: int) -> bytes:
+def _record(name: bytes, md5: bytes, folder: int, objects: int) -> bytes:
     try:
         info, found = read_small(name, folder, flags=_NO_LINK)
-        if found and found.encode() == md5:
+        # The same bytes may be in a file that somebody has put there.
+        own = os.stat(b"%b/%b" % (md5[:2], md5[2:]), dir_fd=objects)
+        if found and found.encode() == md5 and os.path.samestat(info, own):
             return RECORD.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode)
     except (OSError, struct.error):  # an inode's number may have 64 bits
         pass
@@ -63,15 +65,18 @@ def _record(name: bytes, md5: bytes, folder: int) -> bytes:
 
 
 def _records(message: bytes) -> bytes:
-    folder, *files = message.split(b"\0")
+    *folders, files = message.split(b"\0", 2)
+    handles: list[int] = []
+    links = files.split(b"\0")
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        handles += (os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in folders)
+        objects, folder = handles
+        return b"".join([_record(link[MD5:], link[:MD5], folder, objects) for link in links])
     except OSError:
-        return _NOTHING * len(files)
-    try:
-        return b"".join([_record(file[MD5:], file[:MD5], handle) for file in files])
+        return _NOTHING * len(links)
     finally:
-        os.close(handle)
+        for handle in handles:
+            os.close(handle)
 
 
 def main(messages: BinaryIO, answers: BinaryIO) -> None:
@@ -80,7 +85,9 @@ def main(messages: BinaryIO, answers: BinaryIO) -> None:
     while len(head := messages.read(LENGTH.size)) == LENGTH.size:
         (length,) = LENGTH.unpack(head)
         if length:
-            found.append(_records(messages.read(length)))
+            if len(message := messages.read(length)) < length:
+                return
+            found.append(_records(message))
         else:
             answer = b"".join(found)
             answers.write(LENGTH.pack(len(answer)) + answer)

@@ -89,7 +89,7 @@ def renew(target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, done
     """
     placed = done.inside.get(target, {})
     for name, key in placed.items():
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a name that cannot be, too
             info = os.stat(f"{target}/{name}", follow_symlinks=False)
             if KEY(info) != key and os.path.samestat(info, os.stat(shelf.path(rows[name], legacy))):
                 placed[name] = KEY(info)

@@ -70,7 +70,9 @@ class Stock:
             folder = store.cache_dir or self._own(main, root)
             types = config.links if dry_run else _possible(config.links, folder)
             self.links[root] = types
-            home, kind = self.worktree.common_dir, types[0] if later else None
+            # What waits in Git's folder is moved before it is put in place: it is read before that.
+            kind = types[0] if later and folder != self._waiting(root) else None
+            home = self.worktree.common_dir
             shelf = self.shelves[root] = Shelf(folder, main, site, home, later=kind)
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
             Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)

@@ -15,6 +15,7 @@ from mlflow_dvc_plugin.lineage import readfiles
 from mlflow_dvc_plugin.lineage.readfiles import LENGTH, MD5, RECORD, SMALL
 
 NOTHING = (0, 0, 0, 0)
+OBJECTS = "objects"
 Message = tuple[Path, list[tuple[str, str]]]
 
 
@@ -23,7 +24,8 @@ def md5_of(data: bytes) -> str:
 
 
 def message(folder: Path, files: list[tuple[str, str]]) -> bytes:
-    parts = [os.fsencode(folder), *(os.fsencode(md5 + name) for name, md5 in files)]
+    parts = [os.fsencode(folder.parent / OBJECTS), os.fsencode(folder)]
+    parts += [os.fsencode(md5 + name) for name, md5 in files]
     text = b"\0".join(parts)
     return LENGTH.pack(len(text)) + text
 
@@ -41,6 +43,22 @@ def answers(*messages: bytes) -> list[tuple[int, ...]]:
     return found
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "links").mkdir()
+    return tmp_path / "links"
+
+
+def put(folder: Path, name: str, data: bytes, named: bytes | None = None) -> None:
+    """Make an object, ``named`` by other bytes perhaps, and a link to it."""
+    md5 = md5_of(data if named is None else named)
+    place = folder.parent / OBJECTS / md5[:2] / md5[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():
+        place.write_bytes(data)
+    os.link(place, folder / name)
+
+
 def record(path: Path) -> tuple[int, ...]:
     info = path.stat()
     return info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode
@@ -49,38 +67,42 @@ def record(path: Path) -> tuple[int, ...]:
 ASK = LENGTH.pack(0)
 
 
-def test_a_record_is_that_of_the_file_that_was_read(tmp_path: Path) -> None:
+def test_a_record_is_that_of_the_file_that_was_read(folder: Path) -> None:
     contents = {"none": b"", "one": b"x\n", "two\nlines": b"y", " ": b"z", "most": b"a" * SMALL}
     for name, data in contents.items():
-        (tmp_path / name).write_bytes(data)
+        put(folder, name, data)
     files = [(name, md5_of(data)) for name, data in contents.items()]
-    expected = [record(tmp_path / name) for name in contents]
-    assert answers(message(tmp_path, files), ASK) == expected
-    assert answers(*(message(tmp_path, [one]) for one in files), ASK) == expected
-    assert answers(message(tmp_path, files[:2]), ASK, message(tmp_path, files[2:]), ASK) == expected
+    expected = [record(folder / name) for name in contents]
+    assert answers(message(folder, files), ASK) == expected
+    assert answers(*(message(folder, [one]) for one in files), ASK) == expected
+    assert answers(message(folder, files[:2]), ASK, message(folder, files[2:]), ASK) == expected
 
 
-def test_of_what_is_not_sound_nothing_is_said(tmp_path: Path) -> None:
-    (tmp_path / "sound").write_bytes(b"x\n")
-    (tmp_path / "other").write_bytes(b"y\n")
-    (tmp_path / "big").write_bytes(b"a" * (SMALL + 1))
-    (tmp_path / "link").symlink_to("sound")
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "fifo")
+def test_of_what_is_not_sound_nothing_is_said(folder: Path) -> None:
+    big = b"a" * (SMALL + 1)
+    put(folder, "sound", b"x\n")
+    put(folder, "other", b"y\n")
+    put(folder, "damaged", b"w\n", named=b"z\n")
+    put(folder, "big", big)
+    (folder / "link").symlink_to("sound")
+    (folder / "own").write_bytes(b"x\n")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "fifo")
     md5 = md5_of(b"x\n")
-    bad = ["other", "link", "folder", "fifo", "gone", "sound/inside", ""]
-    files = [(name, md5) for name in bad] + [("big", md5_of(b"a" * (SMALL + 1))), ("sound", md5)]
-    found = answers(message(tmp_path, files), ASK)
-    assert found == [NOTHING] * (len(bad) + 1) + [record(tmp_path / "sound")]
-    assert answers(message(tmp_path / "nowhere", files), ASK) == [NOTHING] * len(files)
+    bad = ["other", "link", "own", "folder", "fifo", "gone", "sound/inside", ""]
+    files = [(name, md5) for name in bad]
+    files += [("big", md5_of(big)), ("damaged", md5_of(b"z\n")), ("sound", md5)]
+    expected = [NOTHING] * (len(files) - 1) + [record(folder / "sound")]
+    assert answers(message(folder, files), ASK) == expected
+    assert answers(message(folder / "nowhere", files), ASK) == [NOTHING] * len(files)
     upper = [("sound", md5.upper()), ("sound", md5[:-1] + "0"), ("sound", "\udcff" * MD5)]
-    assert answers(message(tmp_path, upper), ASK) == [NOTHING] * 3
+    assert answers(message(folder, upper), ASK) == [NOTHING] * 3
 
 
 @pytest.mark.parametrize("cut", [1, LENGTH.size - 1, LENGTH.size, LENGTH.size + 5])
-def test_it_ends_with_its_input(tmp_path: Path, cut: int) -> None:
-    (tmp_path / "one").write_bytes(b"x\n")
-    whole = message(tmp_path, [("one", md5_of(b"x\n"))])
+def test_it_ends_with_its_input(folder: Path, cut: int) -> None:
+    put(folder, "one", b"x\n")
+    whole = message(folder, [("one", md5_of(b"x\n"))])
     script = [sys.executable, "-I", "-S", readfiles.__file__]
     done = subprocess.run(script, input=whole + whole[:cut], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")

@@ -80,7 +80,7 @@ def test_an_object_that_anybody_may_write_to_is_not_left_so(
 
 
 @pytest.mark.usefixtures("each")
-@pytest.mark.parametrize("how", ["bytes", "another", "link", "alias"])
+@pytest.mark.parametrize("how", ["bytes", "another", "same", "link", "alias"])
 def test_what_changes_after_its_link_was_made_is_never_called_checked(
     repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -91,8 +91,8 @@ def test_what_changes_after_its_link_was_made_is_never_called_checked(
             return
         if how == "bytes":
             damage(back / name, 0o444)
-        elif how == "another":
-            replace(back / name, b"y\n7\n")
+        elif how in {"another", "same"}:
+            replace(back / name, b"y\n7\n" if how == "another" else FILES[name])
         else:
             (back / name).unlink()
             (back / name).symlink_to(object_of(repo, FILES[name]) if how == "alias" else repo)
