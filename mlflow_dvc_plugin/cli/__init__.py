@@ -93,6 +93,8 @@ def _open_streams() -> None:
 
     What a library prints would then go into that file, a database of runs maybe.
     """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)

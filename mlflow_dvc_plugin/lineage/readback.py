@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from typing import IO, cast
 
@@ -13,12 +14,13 @@ from mlflow_dvc_plugin.lineage import readfiles
 
 WORTH = 1000  # files: to start a process takes as long as to read them
 AT_ONCE = 256  # files: so many are in place before the first of them is read
+_SECONDS = 3600.0
 
 
 class Reader:
     """A process that reads small files; it tells nothing of any if it is gone.
 
-    Raises OSError where it cannot be started.
+    One that is stopped, or hangs, is ended after an hour. Raises OSError where none can be started.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,9 @@ class Reader:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
+        self._limit = threading.Timer(_SECONDS, self._process.kill)
+        self._limit.daemon = True
+        self._limit.start()
 
     def read(self, objects: str, folder: str, links: Sequence[tuple[str, str]]) -> None:
         """Let it read these links to ``objects``: (name in the folder, md5); absolute paths."""
@@ -58,6 +63,7 @@ class Reader:
 
     def end(self) -> None:
         """Stop it."""
+        self._limit.cancel()
         self._process.kill()
         self._process.communicate()
 

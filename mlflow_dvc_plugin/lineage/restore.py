@@ -131,7 +131,7 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
                 data.check(outcome, done)
     except BaseException as error:
         for _, data in work:
-            data.renew(done)
+            data.renew(done, moved=isinstance(error, MovedError))
         _undo(begun, done, error)
         raise
 

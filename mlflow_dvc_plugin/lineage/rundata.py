@@ -117,14 +117,11 @@ class RunData:
             links = Links(scratch, self.stock.links[root], self.executable, self.stock.reader)
             put(folder, shelf, mine, links, done)
 
-    def renew(self, done: Put) -> None:
+    def renew(self, done: Put, *, moved: bool) -> None:
         """Note how the links stand: see :func:`standing.renew`."""
         for need in self.needs:
-            shelf = self.stock.shelves.get(need.root)
-            rows = shelf.listing(need.hash, need.legacy) if shelf else None
-            if shelf and rows:
-                target = os.path.join(self.part.folder, need.path)
-                renew(target, rows, shelf, need.legacy, done)
+            if shelf := self.stock.shelves.get(need.root):
+                renew(self.part.folder, shelf, need, done, moved=moved)
 
     def check(self, outcome: Outcome, done: Put | None) -> None:
         """Compare what is on disk with the run's tags."""

@@ -23,7 +23,6 @@ from mlflow_dvc_plugin.sync.objects import Cache, is_whole
 _MODE = 0o444
 _MD5 = 32
 _MINUTE = 60 * 1_000_000_000
-_SETTLED = 2 * 1_000_000_000  # ns; whatever the file system counts in
 
 
 class Shelf:
@@ -52,8 +51,8 @@ class Shelf:
         self._common_dir = common_dir
         self._later = later
         self._young: set[str] = set()  # they may change without a trace
-        self._listed: dict[tuple[str, bool], list[str]] = {}
-        self._all_known: set[tuple[str, bool]] = set()  # of these, all objects were known
+        # The objects of each listing, and whether all of them were known.
+        self._listed: dict[tuple[str, bool], tuple[list[str], bool]] = {}
         self._stamp = 0
         self.unread: set[str] = set()
 
@@ -87,9 +86,7 @@ class Shelf:
             self._stamp = self._stamp or _now(self.folder)
             self.unread.add(listing)
             self.unsure[legacy].update(names)
-        self._listed[listing, legacy] = names
-        if all(map(keys.__contains__, names)):
-            self._all_known.add((listing, legacy))
+        self._listed[listing, legacy] = names, all(map(keys.__contains__, names))
 
     def _is_copied(self, legacy: bool) -> bool:
         # What DVC 2.x has hashed of a text are not its bytes.
@@ -136,8 +133,7 @@ class Shelf:
                 self.keys[False].pop(name, None)
             read = {name: key for name, key in read.items() if key != NONE}
         self.keys[False].update(read)
-        if max(map(operator.itemgetter(2), read.values()), default=0) + _SETTLED > self._stamp:
-            self._young.update(n for n, key in read.items() if not settled(key[2], self._stamp))
+        self._young.update(n for n, key in read.items() if not settled(key[2], self._stamp))
 
     def _read(self, names: Iterable[str], legacy: bool) -> set[str]:
         good, broken, big = set(), set(), {}
@@ -179,13 +175,13 @@ class Shelf:
 
         One that was known and has been found damaged is known no more.
         """
-        for listed, names in self._listed.items():
+        for (listing, legacy), (names, all_known) in self._listed.items():
             if known := self._known:
-                keys = self.keys[listed[1]]
+                keys = self.keys[legacy]
                 for name in self._young:
                     keys.pop(name, None)
-                if listed not in self._all_known or not all(map(keys.__contains__, names)):
-                    known.write(*listed, map(keys.get, names))
+                if not all_known or not all(map(keys.__contains__, names)):
+                    known.write(listing, legacy, map(keys.get, names))
 
     @property
     def _known(self) -> Known | None:

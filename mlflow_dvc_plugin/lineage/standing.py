@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin.capture import datafiles, hashing
 from mlflow_dvc_plugin.capture.deadline import Deadline
-from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, Key
+from mlflow_dvc_plugin.capture.known import AS_DVC, KEY, NONE, Key
 from mlflow_dvc_plugin.lineage.needs import Need
 from mlflow_dvc_plugin.lineage.shelf import Shelf
 
@@ -82,16 +82,23 @@ def differences(
             yield f"{need.path}/{relpath} is not what the run's data says ({rows[relpath]})"
 
 
-def renew(target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, done: Put) -> None:
-    """Note how the links stand now of which only the record had told; they are still ours.
+def renew(folder: str, shelf: Shelf, need: Need, done: Put, *, moved: bool) -> None:
+    """Note how the links stand now of which nothing was known yet; they are still ours.
 
-    They are links to what is in the cache: nobody loses a byte when they are taken away.
+    With ``moved`` also those of which only the record had told. They are links to what is in the
+    cache: nobody loses a byte when they are taken away.
     """
-    placed = done.inside.get(target, {})
+    target = os.path.join(folder, need.path)
+    rows, placed = shelf.listing(need.hash, need.legacy), done.inside.get(target, {})
+    if rows is None:
+        return
     for name, key in placed.items():
+        if not (moved or key == NONE):
+            continue
         with suppress(OSError, ValueError):  # a name that cannot be, too
             info = os.stat(f"{target}/{name}", follow_symlinks=False)
-            if KEY(info) != key and os.path.samestat(info, os.stat(shelf.path(rows[name], legacy))):
+            own = os.stat(shelf.path(rows[name], need.legacy))
+            if KEY(info) != key and os.path.samestat(info, own):
                 placed[name] = KEY(info)
 
 

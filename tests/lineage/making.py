@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from conftest import Dvc, Git
 from tracing import unmeasured
 
 from mlflow_dvc_plugin.gitdir import find_worktree
@@ -25,6 +27,16 @@ def made(name: str = "run", **params: str) -> Record:
         mlflow.log_params(params)
         mlflow.log_metric("loss", len(params))
     return find(open_client(), run.info.run_id)
+
+
+def keep(repo: Path, folder: str, files: Mapping[str, bytes], git: Git, dvc: Dvc) -> None:
+    """Write the files into the folder, add it to DVC, and commit all of the repository."""
+    for name, data in files.items():
+        (repo / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / folder / name).write_bytes(data)
+    dvc("add", "--quiet", folder)
+    git("add", "--all")
+    git("commit", "-qm", folder)
 
 
 def answered(text: str, *, order: Sequence[str] = ()) -> Answer:

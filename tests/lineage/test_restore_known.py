@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Dvc, Git
 
-from lineage.making import made
+from lineage.making import keep, made
 from lineage.restoring import bring, tagged
 from lineage.test_restore_verified import damage, opened
 from mlflow_dvc_plugin.lineage.record import Record
@@ -24,12 +24,7 @@ FOLDER = "data/parts"
 def run(repo: Path, tracking_sqlite: str, git: Git, dvc: Dvc) -> Record:
     """A run with a directory of files, one of them twice, with hard links to the cache."""
     dvc("config", "--quiet", "cache.type", "hardlink")
-    for name, data in FILES.items():
-        (repo / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (repo / FOLDER / name).write_bytes(data)
-    dvc("add", "--quiet", FOLDER)
-    git("add", "--all")
-    git("commit", "-qm", "parts")
+    keep(repo, FOLDER, FILES, git, dvc)
     run = made()
     shutil.rmtree(repo.parent / "remote", ignore_errors=True)
     return run

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Dvc, Git
 
-from lineage.making import made
+from lineage.making import keep, made
 from lineage.restoring import bring
 from lineage.test_restore_verified import BIG, damage, opened
 from lineage.unread import (
@@ -33,6 +33,7 @@ from lineage.unread import (
     run,
     while_linked,
 )  # fmt: skip
+from mlflow_dvc_plugin.lineage import readback
 from mlflow_dvc_plugin.lineage.record import Record
 
 __all__ = ["alone", "each", "run"]
@@ -60,12 +61,7 @@ def test_a_thousand_files_of_all_kinds(
     content = {f"part-{number}.csv": b"x\n%d\n" % number for number in range(1000)}
     content |= {"sub/two\nlines.csv": b"a\n", "sub/d\u00e9.csv": b"b\n", "same.csv": b"x\n5\n"}
     content |= {"big.bin": BIG, "empty": b"", " ": b"c\n"}
-    for name, data in content.items():
-        (repo / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (repo / FOLDER / name).write_bytes(data)
-    dvc("add", "--quiet", FOLDER)
-    git("add", "--all")
-    git("commit", "-qm", "many")
+    keep(repo, FOLDER, content, git, dvc)
     run = made()
     forget(repo)
     time.sleep(0.02)  # an object as young as the look at it is not written down
@@ -90,6 +86,23 @@ def test_when_the_other_process_is_killed_all_is_read_here(
                 os.kill(process, signal.SIGKILL)
 
     while_linked(monkeypatch, kill)
+    with opened() as files:
+        assert bring(run, to="../back").whole
+    assert is_back(repo)
+    assert read(repo, files) == len(objects(repo))
+
+
+@pytest.mark.usefixtures("each")
+def test_one_that_is_stopped_is_ended_in_time(
+    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readback, "_SECONDS", 1.0)
+
+    def stop(number: int, _: str) -> None:
+        for process in readers() if number == 1 else ():
+            os.kill(process, signal.SIGSTOP)
+
+    while_linked(monkeypatch, stop)
     with opened() as files:
         assert bring(run, to="../back").whole
     assert is_back(repo)
@@ -175,3 +188,17 @@ def test_two_directories_with_the_same_objects(repo: Path, run: Record, git: Git
     for name in ("alike", "more"):
         for inside, data in FILES.items():
             assert (repo.parent / "back/data" / name / inside).read_bytes() == data
+
+
+@pytest.mark.usefixtures("each")
+def test_what_is_read_in_one_directory_is_not_read_for_a_smaller_one(
+    repo: Path, run: Record, git: Git, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its links are made later, though it comes first by its name."""
+    monkeypatch.setattr(readback, "WORTH", len(objects(repo)))
+    keep(repo, "data/few", {"same.csv": FILES["sub/two.csv"]}, git, dvc)
+    run = made()
+    with opened() as files:
+        assert bring(run, to="../back").whole
+    assert is_back(repo) and read(repo, files) == 0
+    assert (repo.parent / "back/data/few/same.csv").read_bytes() == FILES["sub/two.csv"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Dvc, Git
 
-from lineage.making import made
+from lineage.making import keep, made
 from lineage.restoring import bring
 from lineage.test_restore_moved import replace
 from lineage.test_restore_verified import damage
@@ -165,11 +164,7 @@ def test_what_was_read_and_is_damaged_is_not_believed_from_a_record(
     repo: Path, run: Record, git: Git, dvc: Dvc
 ) -> None:
     """Another directory with the same object has been read before."""
-    shutil.copytree(repo / FOLDER, repo / "data/more")
-    (repo / "data/more/own.csv").write_bytes(b"x\n9\n")
-    dvc("add", "--quiet", "data/more")
-    git("add", "--all")
-    git("commit", "-qm", "more")
+    keep(repo, "data/more", FILES | {"own.csv": b"x\n9\n"}, git, dvc)
     run = made()
     assert bring(run, to="../before").whole
     records = {p.name: p for p in (repo / ".git/mlflow-dvc/objects").iterdir()}

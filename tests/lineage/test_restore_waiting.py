@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Dvc, Git
 
-from lineage.making import made
+from lineage.making import keep, made
 from lineage.restoring import bring
 from lineage.unread import FILES, FOLDER, NEEDS_TWO, alone, each, forget, is_back, object_of, run
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -31,12 +31,7 @@ def elsewhere(
     settings = repo.parent / "settings"
     settings.mkdir()
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(settings))
-    for name, data in FILES.items():
-        (repo / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (repo / FOLDER / name).write_bytes(data)
-    dvc("add", "--quiet", FOLDER)
-    git("add", "--all")
-    git("commit", "-qm", "parts")
+    keep(repo, FOLDER, FILES, git, dvc)
     dvc("push", "--quiet")
     run = made()
     (settings / "config").write_text("[cache]\n    type = hardlink\n")

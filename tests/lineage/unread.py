@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Dvc, Git
 
-from lineage.making import made
+from lineage.making import keep, made
 from mlflow_dvc_plugin.lineage import linking, readback
 from mlflow_dvc_plugin.lineage.record import Record
 
@@ -36,12 +36,7 @@ NEEDS_TWO = pytest.mark.skipif(
 def run(repo: Path, tracking_sqlite: str, git: Git, dvc: Dvc) -> Record:
     """A run with a directory whose objects nobody has read, with hard links to the cache."""
     dvc("config", "--quiet", "cache.type", "hardlink")
-    for name, data in FILES.items():
-        (repo / FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (repo / FOLDER / name).write_bytes(data)
-    dvc("add", "--quiet", FOLDER)
-    git("add", "--all")
-    git("commit", "-qm", "parts")
+    keep(repo, FOLDER, FILES, git, dvc)
     shutil.rmtree(repo.parent / "remote", ignore_errors=True)
     return made()
 
