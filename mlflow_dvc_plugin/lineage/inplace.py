@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from mlflow_dvc_plugin import gitrepo
+from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.capture.hashing import scheme_of
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree, read_head
@@ -156,8 +156,7 @@ def adopting(
             share_with_main(worktree, one.repo.root)
 
     with ExitStack() as stack:
-        with ThreadPoolExecutor(1) as pool:
-            begun = pool.submit(begin)
+        with Background(begin) as begun:
             yield
         begun.result()
         for one in work.found:

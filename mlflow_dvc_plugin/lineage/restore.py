@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 
 from mlflow_dvc_plugin import gitrepo
+from mlflow_dvc_plugin.capture.background import Background
 from mlflow_dvc_plugin.errors import MlflowDvcError
 from mlflow_dvc_plugin.gitdir import Worktree
 from mlflow_dvc_plugin.gitrepo import call_git, is_here, remote_names
@@ -124,8 +125,8 @@ def _beside(work: list[tuple[Part, RunData]], outcome: Outcome, run: Record) -> 
             begun.append((part, was_there))
             data.stock.settle(part.folder)
             # What only asks Git is done while the data comes.
-            with ThreadPoolExecutor(1) as pool, _adopting(made, part, data):
-                asked = pool.submit(_check_code, run, made if part.code else None, outcome)
+            check = partial(_check_code, run, made if part.code else None, outcome)
+            with Background(check) as asked, _adopting(made, part, data):
                 data.put(done)
                 asked.result()
                 data.check(outcome, done)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +23,6 @@ def files(request: pytest.FixtureRequest, make: Write) -> Files:
     if request.param == "worktree":
         return WorktreeFiles(str(root))
     return CommitFiles(str(root), commit(root))
-
-
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Fail after two seconds instead of waiting for ever."""
-    signal.alarm(2)
-    yield
-    signal.alarm(0)
 
 
 @pytest.mark.parametrize("index", range(len(NAMES)))
@@ -93,7 +83,7 @@ def test_an_unknown_commit_is_an_error(make: Write) -> None:
         CommitFiles(str(make({})), "f" * 40)
 
 
-@pytest.mark.usefixtures("alarm")
+@pytest.mark.timeout(60)
 def test_a_pipe_is_never_waited_for(make: Write) -> None:
     root = make({})
     os.mkfifo(root / "x.dvc")
