@@ -6,8 +6,9 @@ Nothing is replaced. An object that somebody may write to is not linked, or does
 from __future__ import annotations
 
 import itertools
+import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mlflow_dvc_plugin.capture.known import KEY, NONE, Key, folder_at, key_at
 from mlflow_dvc_plugin.errors import MlflowDvcError
@@ -16,37 +17,44 @@ from mlflow_dvc_plugin.lineage.shelf import Shelf
 from mlflow_dvc_plugin.lineage.standing import MovedError
 
 _WRITABLE = 0o222
+_New = tuple[str, str, Key]  # relative path, md5, what is known of the object
 
 
-def link_known(
-    target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, placed: dict[str, Key]
-) -> list[str]:
+def link_known(  # noqa: PLR0913, PLR0917
+    target: str, rows: Mapping[str, str], shelf: Shelf, legacy: bool, placed: dict[str, Key],
+    reader: Reader | None,
+) -> list[str]:  # fmt: skip
     """Link the objects of ``rows`` (relative path -> md5) that are known; return those left.
 
-    What is in place in the folder ``target`` is noted in ``placed``. Each is looked at once it is
-    linked: raises MovedError at one that is not as it was known, MlflowDvcError at a place that is
-    taken.
+    What is in place in the folder ``target`` is noted in ``placed``, which is empty. Each is looked
+    at once it is linked, by the ``reader`` where there is one: raises MovedError at one that is not
+    as it was known, MlflowDvcError at a place that is taken.
     """
     keys = map(shelf.keys[legacy].get, rows.values())
-    link, look, name = os.link, os.stat, ""
-    with folder_at(shelf.roots[legacy]) as (here, start), folder_at(target) as (there, top):
-        try:
-            for (name, md5), key in zip(rows.items(), keys, strict=True):  # every step counts
-                if not key or key[3] & _WRITABLE:
-                    continue
-                place = top + name
-                placed[name] = key  # whatever comes in between: it is ours
-                link(
-                    f"{start}{md5[:2]}/{md5[2:]}", place, src_dir_fd=here, dst_dir_fd=there,
-                )  # fmt: skip
-                if KEY(look(place, dir_fd=there)) != key:
-                    raise MovedError
-        except FileExistsError as error:
-            del placed[name]
-            raise taken(f"{target}/{name}") from error
-        except (OSError, NotImplementedError):
-            placed.pop(name, None)  # the file system does not have it, or not for this one
+    known = (
+        (name, md5, key) for (name, md5), key in zip(rows.items(), keys, strict=True)
+        if key and not key[3] & _WRITABLE
+    )  # fmt: skip
+    for block in _linked(known, shelf.roots[legacy], target, placed):
+        if reader:
+            reader.look(target, [new[:2] for new in block])
+        else:
+            _require_same(target, {name: key for name, _, key in block})
+    if reader and (told := reader.told()) != [*placed.values()]:
+        doubtful = map(operator.ne, told, placed.values())  # all of them when it is gone
+        _require_same(target, dict(itertools.compress(placed.items(), doubtful)))
     return [name for name in rows if name not in placed] if len(placed) < len(rows) else []
+
+
+def _require_same(target: str, keys: Mapping[str, Key]) -> None:
+    with folder_at(target) as (folder, top):
+        for name, key in keys.items():
+            try:
+                now = KEY(os.stat(top + name, dir_fd=folder, follow_symlinks=False))
+            except OSError:
+                raise MovedError from None
+            if now != key:
+                raise MovedError
 
 
 def link_unread(
@@ -57,7 +65,11 @@ def link_unread(
     What ``reader`` is not for is read here. Raises MovedError where anything is not sound, or
     cannot be linked.
     """
-    _link_all(target, rows, shelf, placed, reader)
+    objects = shelf.roots[False]
+    for block in _linked(((*row, NONE) for row in rows.items()), objects, target, placed):
+        reader.read(objects, target, [new[:2] for new in block])
+    if len(placed) < len(rows):
+        raise MovedError
     keys = reader.told()
     placed.update(zip(rows, keys, strict=True))
     shelf.have_read(dict(zip(rows.values(), keys, strict=True)))
@@ -73,25 +85,31 @@ def link_unread(
         raise MovedError
 
 
-def _link_all(
-    target: str, rows: Mapping[str, str], shelf: Shelf, placed: dict[str, Key], reader: Reader
-) -> None:
-    left, link, name = iter(rows.items()), os.link, ""
-    with folder_at(shelf.roots[False]) as (here, start), folder_at(target) as (there, top):
+def _linked(
+    news: Iterable[_New], objects: str, target: str, placed: dict[str, Key]
+) -> Iterator[list[_New]]:
+    """Link them; yield those that are in place, so many at once. It ends where none can be linked.
+
+    Raises MlflowDvcError at a place that is taken.
+    """
+    left, link, name = iter(news), os.link, ""
+    block: list[_New] = []
+    with folder_at(objects) as (here, start), folder_at(target) as (there, top):
         try:
             while block := list(itertools.islice(left, AT_ONCE)):
-                for name, md5 in block:
-                    placed[name] = NONE
+                for name, md5, key in block:  # every step counts
+                    placed[name] = key  # whatever comes in between: it is ours
                     link(
                         f"{start}{md5[:2]}/{md5[2:]}", top + name,
                         src_dir_fd=here, dst_dir_fd=there,
                     )  # fmt: skip
-                reader.read(shelf.roots[False], target, block)
+                yield block
         except FileExistsError as error:
             del placed[name]
             raise taken(f"{target}/{name}") from error
-        except OSError:
-            raise MovedError from None
+        except (OSError, NotImplementedError):
+            placed.pop(name, None)  # the file system does not have it, or not for this one
+            yield [new for new in block if new[0] in placed]
 
 
 def taken(path: str) -> MlflowDvcError:

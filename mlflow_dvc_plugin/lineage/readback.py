@@ -1,4 +1,4 @@
-"""Have the files that are put in place read back by another process, while more of them come."""
+"""Have files that are put in place read, or looked at, by another process while more come."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = 3600.0
 
 
 class Reader:
-    """A process that reads small files; it tells nothing of any if it is gone.
+    """A process that reads or looks at files; it tells nothing of any if it is gone.
 
     One that is stopped, or hangs, is ended after an hour. Raises OSError where none can be started.
     """
@@ -39,10 +39,15 @@ class Reader:
         self._count += len(links)
         self._send("\0".join([objects, folder, *[md5 + name for name, md5 in links]]))
 
+    def look(self, folder: str, links: Sequence[tuple[str, str]]) -> None:
+        """Let it look at these links in the folder, without reading them."""
+        self.read("", folder, links)
+
     def told(self) -> list[Key]:
         """Wait for it; return what ``stat`` said of each link since the last time.
 
-        NONE stands for one that does not have its md5, is not the object, or was not read.
+        NONE stands for one that does not have its md5, is not the object, or was not read; and for
+        one that is not there.
         """
         self._send("")
         size, self._count = self._count * readfiles.RECORD.size, 0

@@ -1,11 +1,12 @@
-"""Read small files in a process of its own, and tell what ``stat`` said of each.
+"""Read small files, or look at files, in a process of its own, and tell what ``stat`` says of each.
 
 A script that imports nothing of this package: it has to be ready when the first file is. It takes
 messages from standard input, each with its length in bytes before it: the folder of DVC's objects,
 another folder, and the names of links to objects in it, each with its md5 before it, and NULs
 between them. An empty message asks for what was found. The answer, with its length before it as
 well, is a record for each link since the last one, of zeros for one that does not have its md5, is
-not the object, is not there, cannot be read, or is too big for this. It ends with its input.
+not the object, is not there, cannot be read, or is too big for this. Where no folder of objects is
+named, the links are only looked at. It ends with its input.
 """
 
 from __future__ import annotations
@@ -58,10 +59,22 @@ def _record(name: bytes, md5: bytes, folder: int, objects: int) -> bytes:
         # The same bytes may be in a file that somebody has put there.
         own = os.stat(b"%b/%b" % (md5[:2], md5[2:]), dir_fd=objects)
         if found and found.encode() == md5 and os.path.samestat(info, own):
-            return RECORD.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode)
-    except (OSError, struct.error):  # an inode's number may have 64 bits
+            return _packed(info)
+    except (OSError, struct.error):
         pass
     return _NOTHING
+
+
+def _packed(info: os.stat_result) -> bytes:
+    """Raise struct.error for an inode whose number takes 64 bits."""
+    return RECORD.pack(info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode)
+
+
+def _looked(name: bytes, folder: int) -> bytes:
+    try:
+        return _packed(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except (OSError, struct.error):
+        return _NOTHING
 
 
 def _records(message: bytes) -> bytes:
@@ -69,9 +82,11 @@ def _records(message: bytes) -> bytes:
     handles: list[int] = []
     links = files.split(b"\0")
     try:
-        handles += (os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in folders)
-        objects, folder = handles
-        return b"".join([_record(link[MD5:], link[:MD5], folder, objects) for link in links])
+        handles += (os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in folders if path)
+        *objects, folder = handles
+        if not objects:
+            return b"".join([_looked(link[MD5:], folder) for link in links])
+        return b"".join([_record(link[MD5:], link[:MD5], folder, objects[0]) for link in links])
     except OSError:
         return _NOTHING * len(links)
     finally:

@@ -102,6 +102,12 @@ class Shelf:
         some = keys_at(self.roots[False], (names[0], names[-1]))
         return {key[3] for key in some} == {AS_DVC}
 
+    @property
+    def needs_reader(self) -> bool:
+        """Whether another process shall read, or look at, what is linked."""
+        many = self._later == "hardlink" and max(map(len, self.unsure)) >= readback.WORTH
+        return bool(self.unread) or (many and readback.can_help())
+
     def unsound(self, names: Set[str], legacy: bool, *, alone: bool = False) -> set[str]:
         """Return those that are not there, or do not hold what their names say (``damaged``).
 

@@ -30,7 +30,7 @@ from mlflow_dvc_plugin.sync.stores import store_of
 class Stock:
     """``shelves`` are the caches by DVC repository ("" for the toplevel), with their link types.
 
-    The ``reader`` is there once something is unread, until :meth:`end`.
+    The ``reader`` is there once there is enough for it to do, until :meth:`end`.
     """
 
     worktree: Worktree
@@ -77,7 +77,7 @@ class Stock:
             found = Gatherer(store, shelf, progress, dry_run=dry_run).gather(mine)
             Importer(sources, shelf, progress, dry_run=dry_run).bring(mine, found)
             self._add(found)
-        if any(shelf.unread for shelf in self.shelves.values()) and not self.gathered.missing:
+        if any(shelf.needs_reader for shelf in self.shelves.values()) and not self.gathered.missing:
             with suppress(OSError):
                 self.reader = Reader()
 

@@ -23,8 +23,8 @@ def md5_of(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def message(folder: Path, files: list[tuple[str, str]]) -> bytes:
-    parts = [os.fsencode(folder.parent / OBJECTS), os.fsencode(folder)]
+def message(folder: Path, files: list[tuple[str, str]], *, read: bool = True) -> bytes:
+    parts = [os.fsencode(folder.parent / OBJECTS) if read else b"", os.fsencode(folder)]
     parts += [os.fsencode(md5 + name) for name, md5 in files]
     text = b"\0".join(parts)
     return LENGTH.pack(len(text)) + text
@@ -60,7 +60,7 @@ def put(folder: Path, name: str, data: bytes, named: bytes | None = None) -> Non
 
 
 def record(path: Path) -> tuple[int, ...]:
-    info = path.stat()
+    info = path.lstat()
     return info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode
 
 
@@ -97,6 +97,19 @@ def test_of_what_is_not_sound_nothing_is_said(folder: Path) -> None:
     assert answers(message(folder / "nowhere", files), ASK) == [NOTHING] * len(files)
     upper = [("sound", md5.upper()), ("sound", md5[:-1] + "0"), ("sound", "\udcff" * MD5)]
     assert answers(message(folder, upper), ASK) == [NOTHING] * 3
+
+
+def test_without_objects_the_links_are_looked_at(folder: Path) -> None:
+    put(folder, "sound", b"x\n")
+    put(folder, "damaged", b"w\n", named=b"z\n")
+    put(folder, "secret", b"s\n")
+    (folder / "secret").chmod(0)
+    (folder / "link").symlink_to("sound")
+    names = ["sound", "damaged", "secret", "link"]
+    files = [(name, md5_of(b"")) for name in [*names, "gone", "sound/inside", ""]]
+    expected = [record(folder / name) for name in names] + [NOTHING] * 3
+    assert answers(message(folder, files, read=False), ASK) == expected
+    assert answers(message(folder / "nowhere", files, read=False), ASK) == [NOTHING] * len(files)
 
 
 @pytest.mark.parametrize("cut", [1, LENGTH.size - 1, LENGTH.size, LENGTH.size + 5])
