@@ -6,7 +6,6 @@ Nothing is replaced. An object that somebody may write to is not linked, or does
 from __future__ import annotations
 
 import itertools
-import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -35,14 +34,13 @@ def link_known(  # noqa: PLR0913, PLR0917
         (name, md5, key) for (name, md5), key in zip(rows.items(), keys, strict=True)
         if key and not key[3] & _WRITABLE
     )  # fmt: skip
-    for block in _linked(known, shelf.roots[legacy], target, placed):
+    for block in _linked(known, shelf.roots[legacy], target, placed, look=not reader):
         if reader:
             reader.look(target, [new[:2] for new in block])
-        else:
-            _require_same(target, {name: key for name, _, key in block})
     if reader and (told := reader.told()) != [*placed.values()]:
-        doubtful = map(operator.ne, told, placed.values())  # all of them when it is gone
-        _require_same(target, dict(itertools.compress(placed.items(), doubtful)))
+        # Where it says something else, or is gone, this process has the last word.
+        pairs = zip(placed.items(), told, strict=True)
+        _require_same(target, {name: key for (name, key), now in pairs if now != key})
     return [name for name in rows if name not in placed] if len(placed) < len(rows) else []
 
 
@@ -66,7 +64,8 @@ def link_unread(
     cannot be linked.
     """
     objects = shelf.roots[False]
-    for block in _linked(((*row, NONE) for row in rows.items()), objects, target, placed):
+    unread = ((*row, NONE) for row in rows.items())
+    for block in _linked(unread, objects, target, placed, look=False):
         reader.read(objects, target, [new[:2] for new in block])
     if len(placed) < len(rows):
         raise MovedError
@@ -86,13 +85,14 @@ def link_unread(
 
 
 def _linked(
-    news: Iterable[_New], objects: str, target: str, placed: dict[str, Key]
+    news: Iterable[_New], objects: str, target: str, placed: dict[str, Key], *, look: bool
 ) -> Iterator[list[_New]]:
     """Link them; yield those that are in place, so many at once. It ends where none can be linked.
 
-    Raises MlflowDvcError at a place that is taken.
+    Raises MlflowDvcError at a place that is taken, MovedError at what is not as it was known: to
+    ``look`` at each right here is quicker than later.
     """
-    left, link, name = iter(news), os.link, ""
+    left, link, stat, name = iter(news), os.link, os.stat, ""
     block: list[_New] = []
     with folder_at(objects) as (here, start), folder_at(target) as (there, top):
         try:
@@ -103,6 +103,8 @@ def _linked(
                         f"{start}{md5[:2]}/{md5[2:]}", top + name,
                         src_dir_fd=here, dst_dir_fd=there,
                     )  # fmt: skip
+                    if look and KEY(stat(top + name, dir_fd=there, follow_symlinks=False)) != key:
+                        raise MovedError
                 yield block
         except FileExistsError as error:
             del placed[name]

@@ -30,7 +30,7 @@ from lineage.unread import (
     while_linked,
 )  # fmt: skip
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage import readback
+from mlflow_dvc_plugin.lineage import linking, readback
 from mlflow_dvc_plugin.lineage.record import Record
 
 __all__ = ["alone", "each", "run"]
@@ -160,6 +160,24 @@ def test_where_it_does_not_work_this_process_looks(
     assert is_back(repo) and read(repo, files) == 0
     objects(repo)[2].unlink()
     assert len(bring(known, to="../again").missing) == 1
+
+
+@pytest.mark.parametrize("size", [3, 256])
+def test_those_before_one_that_cannot_be_linked_are_looked_at(
+    repo: Path, known: Record, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(linking, "AT_ONCE", size)
+    link = os.link
+
+    def linked(source: Any, place: Any, **how: Any) -> None:
+        if str(place).endswith("two.csv"):
+            replace(repo.parent / "back" / FOLDER / "one.csv", b"y\n7\n")
+            raise OSError(errno.EMLINK, "too many")
+        link(source, place, **how)
+
+    monkeypatch.setattr(os, "link", linked)
+    with pytest.raises(MlflowDvcError, match=r"one\.csv was not made by this restore"):
+        bring(known, to="../back")
 
 
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EMLINK, errno.EPERM])
