@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import Git
-from providing import COMMIT, DIRTY, code_of, tags, warnings_in
+from providing import DIRTY, code_of, tags, warnings_in
 
 # ---- the user's settings ----
 
@@ -202,43 +201,3 @@ def test_a_merge_with_conflicts_is_dirty_and_its_data_unknown(
     assert "dvc.data.images" in found and "dvc.data.train.csv" not in found
     (warning,) = warnings_in(caplog)
     assert "data/train.csv.dvc" in warning and "conflict" in warning
-
-
-@pytest.fixture
-def filtered(repo: Path, git: Git) -> Path:
-    """Return `repo` with a file that goes through a filter, as Git LFS does, and is touched."""
-    (repo / ".gitattributes").write_text("*.bin filter=big\n")
-    (repo / "model.bin").write_text("content\n")
-    git("add", "--all")
-    git("commit", "-q", "--message", "filtered")
-    git("config", "filter.big.required", "true")
-    # Same size, another time: only the filter could tell.
-    (repo / "model.bin").write_text("CONTENT\n")
-    os.utime(repo / "model.bin", (1, 1))
-    return repo
-
-
-def test_a_filter_that_fails_makes_it_unknown_and_says_so(
-    filtered: Path, git: Git, caplog: pytest.LogCaptureFixture
-) -> None:
-    git("config", "filter.big.clean", "false")
-    found = tags()
-    assert found[DIRTY] in ("unknown", "true") and found["dvc.status"] == "clean"
-    assert found[COMMIT] == git("rev-parse", "HEAD")
-    if found[DIRTY] == "unknown":
-        (warning,) = warnings_in(caplog)
-        assert "git status failed" in warning and "mlflow-dvc status" in warning
-
-
-def test_a_filter_that_hangs_is_left_behind_in_time_and_costs_the_data_nothing(
-    filtered: Path, git: Git, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    expected = tags()
-    git("config", "filter.big.clean", "sleep 60")
-    monkeypatch.setenv("MLFLOW_DVC_BUDGET", "2")
-    begun = time.monotonic()
-    found = tags()
-    assert time.monotonic() - begun < 20
-    assert found[DIRTY] == "unknown" and found[COMMIT] == git("rev-parse", "HEAD")
-    assert [text for text in warnings_in(caplog) if "mlflow-dvc status --hash" in text]
-    assert found["dvc.status"] == "clean" and found["dvc.hash"] == expected["dvc.hash"]

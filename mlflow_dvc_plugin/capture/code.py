@@ -17,6 +17,8 @@ T = TypeVar("T")
 # Share of the time that is left for listing untracked files; a huge folder of them must not
 # cost the answer whether the tree is dirty.
 _UNTRACKED_SHARE = 0.6
+# Share of the rest for asking without them; a Git that hangs must not cost the data its answer.
+_TRACKED_SHARE = 0.5
 
 
 METADATA = (".dvc", "dvc.yaml", "dvc.lock", ".dvcignore", ".dvc/config")
@@ -139,12 +141,10 @@ def git_status(
 
     Listing untracked files may use only a part of the time; then the rest is asked without them.
     """
-    for untracked in (True, False):
-        left = deadline.remaining()
+    for untracked, share in ((True, _UNTRACKED_SHARE), (False, _TRACKED_SHARE)):
+        within = deadline.remaining() * share
         try:
-            return gitrepo.status(
-                worktree, left * _UNTRACKED_SHARE if untracked else left, untracked
-            )
+            return gitrepo.status(worktree, within, untracked)
         except GitError as error:
             last = error
             if error.code is not None or "not found" in error.message:

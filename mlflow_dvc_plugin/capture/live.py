@@ -29,6 +29,8 @@ __all__ = ["Facts", "Progress", "capture"]
 Keep = Literal["new", "known", "nothing"]
 # Seconds that a capture gets even when waiting has used its budget up.
 _LEAST = 0.5
+# Of the time that is left; the data needs some, too.
+_SNAPSHOT_SHARE = 0.7
 
 
 @dataclass
@@ -81,7 +83,8 @@ def capture(  # noqa: PLR0913
                 )
             if keep != "nothing" and status is not None and settings.snapshot != "off":
                 with _part(progress, "the snapshot"):
-                    _keep(progress, code, status, facts, deadline, settings.snapshot, keep == "new")
+                    part = Deadline.sooner(deadline, _SNAPSHOT_SHARE)
+                    _keep(progress, code, status, facts, part, settings.snapshot, keep == "new")
         if repo is not None and progress.data is None:
             with _part(progress, "the data"):
                 rules = Rules(settings.inputs, settings.models)
