@@ -76,7 +76,7 @@ def test_a_filter_that_hangs_keeps_the_tree_from_being_kept_and_costs_the_data_n
     begun = time.monotonic()
     with mapped(filtered.parent / "shared"):
         found = start()
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 20
     assert found[DIRTY] == "true" and "git.snapshot" not in found
     assert [text for text in warnings_in(caplog) if "the dirty tree is not kept" in text]
     assert found["dvc.status"] == "clean" and found["dvc.hash"] == expected["dvc.hash"]

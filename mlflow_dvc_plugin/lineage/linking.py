@@ -45,14 +45,8 @@ def link_known(  # noqa: PLR0913, PLR0917
 
 
 def _require_same(target: str, keys: Mapping[str, Key]) -> None:
-    with folder_at(target) as (folder, top):
-        for name, key in keys.items():
-            try:
-                now = KEY(os.stat(top + name, dir_fd=folder, follow_symlinks=False))
-            except OSError:
-                raise MovedError from None
-            if now != key:
-                raise MovedError
+    if any(key_at(f"{target}/{name}", follow=False) != key for name, key in keys.items()):
+        raise MovedError
 
 
 def link_unread(
@@ -76,10 +70,9 @@ def link_unread(
     if shelf.unsound({rows[name] for name in left}, legacy=False):
         shelf.keep()  # the next try need not read the others again
         raise MovedError
-    for name in left:
-        placed[name] = shelf.keys[False][rows[name]]
-        if key_at(f"{target}/{name}", follow=False) != placed[name]:
-            raise MovedError
+    here = {name: shelf.keys[False][rows[name]] for name in left}
+    placed.update(here)
+    _require_same(target, here)
     if any(key[3] & _WRITABLE for key in placed.values()):
         raise MovedError
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from mlflow_dvc_plugin.capture import hashing
 from mlflow_dvc_plugin.errors import MlflowDvcError
-from mlflow_dvc_plugin.lineage import readback
 from mlflow_dvc_plugin.lineage.copying import copy_files
 from mlflow_dvc_plugin.lineage.linking import link_known, link_unread, taken
 from mlflow_dvc_plugin.lineage.needs import Need
@@ -67,8 +66,7 @@ def _files(  # noqa: PLR0913, PLR0917
             link_unread(target, rows, shelf, placed, how.reader)
             left = ()
         else:
-            reader = how.reader if len(rows) >= readback.WORTH else None
-            left = link_known(target, rows, shelf, need.legacy, placed, reader)
+            left = link_known(target, rows, shelf, need.legacy, placed, how.reader)
     if not left:
         shelf.unsure[need.legacy].difference_update(rows.values())
     elif "" not in rows and not shelf.unsure[need.legacy].isdisjoint(rows.values()):

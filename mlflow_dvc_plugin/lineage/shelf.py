@@ -105,8 +105,8 @@ class Shelf:
     @property
     def needs_reader(self) -> bool:
         """Whether another process shall read, or look at, what is linked."""
-        many = self._later == "hardlink" and max(map(len, self.unsure)) >= readback.WORTH
-        return bool(self.unread) or (many and readback.can_help())
+        many = any(len(names) >= readback.WORTH for names, _ in self._listed.values())
+        return many and self._later == "hardlink" and readback.can_help()
 
     def unsound(self, names: Set[str], legacy: bool, *, alone: bool = False) -> set[str]:
         """Return those that are not there, or do not hold what their names say (``damaged``).

@@ -134,14 +134,24 @@ def test_with_one_processor_all_is_read_here_before(
 
 
 @pytest.mark.usefixtures("each")
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("ending", ["a.csv", "two.csv"])
 @pytest.mark.parametrize("error", [errno.EXDEV, errno.EMLINK, errno.EPERM])
 def test_what_cannot_be_linked_is_copied(
-    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, error: int
+    repo: Path,
+    run: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    error: int,
+    ending: str,
+    known: bool,
 ) -> None:
+    if known:
+        assert bring(run, to="../before").whole
     link = os.link
 
     def refuse(source: Any, name: Any, **how: Any) -> None:
-        if str(name).endswith("two.csv"):
+        if str(name).endswith(ending):
             raise OSError(error, os.strerror(error))
         link(source, name, **how)
 

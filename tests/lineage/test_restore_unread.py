@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import time
@@ -32,6 +33,8 @@ from mlflow_dvc_plugin.lineage.record import Record
 __all__ = ["alone", "each", "run"]
 
 pytestmark = [NEEDS_TWO, pytest.mark.usefixtures("alone")]
+
+CHANGES = ["longer", "another", "same", "link", "alias", "gone"]
 
 
 @pytest.mark.parametrize(
@@ -79,10 +82,16 @@ def test_an_object_that_anybody_may_write_to_is_not_left_so(
 
 
 @pytest.mark.usefixtures("each")
-@pytest.mark.parametrize("how", ["bytes", "another", "same", "link", "alias"])
+@pytest.mark.parametrize(
+    ("how", "known"),
+    # With inode, size, mtime and mode put back nothing tells of the bytes but a reading.
+    [("bytes", False), *itertools.product(CHANGES, [False, True])],
+)
 def test_what_changes_after_its_link_was_made_is_never_called_checked(
-    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, how: str
+    repo: Path, run: Record, monkeypatch: pytest.MonkeyPatch, how: str, known: bool
 ) -> None:
+    if known:
+        assert bring(run, to="../before").whole
     back = repo.parent / "back" / FOLDER
 
     def change(number: int, name: str) -> None:
@@ -90,18 +99,23 @@ def test_what_changes_after_its_link_was_made_is_never_called_checked(
             return
         if how == "bytes":
             damage(back / name, 0o444)
+        elif how == "longer":
+            (back / name).chmod(0o644)
+            (back / name).write_bytes(FILES[name] + b"more\n")
+            (back / name).chmod(0o444)
         elif how in {"another", "same"}:
             replace(back / name, b"y\n7\n" if how == "another" else FILES[name])
         else:
             (back / name).unlink()
+        if how in {"link", "alias"}:
             (back / name).symlink_to(object_of(repo, FILES[name]) if how == "alias" else repo)
 
     while_linked(monkeypatch, change)
-    if how == "bytes":  # it is the object's, too
+    if how in {"bytes", "longer"}:  # it is the object's, too
         outcome = bring(run, to="../back")
         assert len(outcome.missing) == 1 and "damaged" in outcome.missing[0].tried[0]
         assert not back.exists()
-    elif how == "alias":
+    elif how in {"alias", "gone"}:
         assert bring(run, to="../back").whole and is_back(repo)
         assert not [path for path in back.rglob("*") if path.is_symlink()]
     else:  # somebody's own, which stays
